@@ -1,0 +1,35 @@
+// A file mapped read-only into memory. Move-only; the mapping lives as long as the object.
+//
+// Thread-safe for reading. Throws Error(kBadFile) where the file cannot be opened or mapped.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace fathom {
+
+class MappedFile {
+ public:
+  MappedFile() = default;
+  explicit MappedFile(const std::string& path);
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  ~MappedFile();
+
+  const std::string& path() const { return path_; }
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+  // Tells the kernel that this range will be read soon, front to back.
+  void will_read(size_t offset, size_t length) const;
+  // Gives the range's pages back to the page cache: they no longer count as this process's memory,
+  // and reading them again maps them again.
+  void drop(size_t offset, size_t length) const;
+
+ private:
+  std::string path_;
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace fathom

@@ -1,0 +1,105 @@
+#include "base/thread_pool.h"
+
+#include <chrono>
+#include <map>
+
+#include "base/error.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace fathom {
+namespace {
+
+// Long enough to bridge the serial parts of a forward pass, short enough not to be noticed when
+// idle. Sleeping and waking costs about 50 us a time.
+constexpr auto kSpin = std::chrono::microseconds(100);
+
+void relax() {
+#if defined(__x86_64__)
+  _mm_pause();
+#endif
+}
+
+// Spins until done() or the spin time is over; true if done.
+template <class Done>
+bool spin_until(Done done) {
+  const auto deadline = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (done()) return true;
+      relax();
+    }
+  } while (std::chrono::steady_clock::now() < deadline);
+  return done();
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads) {
+  FATHOM_CHECK(threads >= 1);
+  workers_.reserve(static_cast<size_t>(threads) - 1);
+  for (int worker = 1; worker < threads; ++worker) {
+    workers_.emplace_back([this, worker] { worker_loop(worker); });
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  stop_.store(true, std::memory_order_relaxed);
+  epoch_.fetch_add(1, std::memory_order_release);
+  epoch_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+std::shared_ptr<ThreadPool> ThreadPool::shared(int threads) {
+  static std::mutex mutex;
+  static std::map<int, std::weak_ptr<ThreadPool>> pools;
+  const std::scoped_lock lock(mutex);
+  std::shared_ptr<ThreadPool> pool = pools[threads].lock();
+  if (!pool) pools[threads] = pool = std::make_shared<ThreadPool>(threads);
+  return pool;
+}
+
+void ThreadPool::run(size_t tasks, Task fn) {
+  const std::scoped_lock lock(run_mutex_);
+  if (workers_.empty() || tasks <= 1) {
+    for (size_t task = 0; task < tasks; ++task) fn(task, 0);
+    return;
+  }
+  job_ = &fn;
+  tasks_ = tasks;
+  next_.store(0, std::memory_order_relaxed);
+  busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+  epoch_.fetch_add(1, std::memory_order_release);
+  epoch_.notify_all();
+  take_tasks(0);
+  const auto done = [this] { return busy_.load(std::memory_order_acquire) == 0; };
+  while (!spin_until(done)) std::this_thread::yield();
+  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+void ThreadPool::take_tasks(int worker) {
+  try {
+    for (;;) {
+      const size_t task = next_.fetch_add(1, std::memory_order_relaxed);
+      if (task >= tasks_) return;
+      (*job_)(task, worker);
+    }
+  } catch (...) {
+    const std::scoped_lock lock(failure_mutex_);
+    if (!failure_) failure_ = std::current_exception();
+  }
+}
+
+void ThreadPool::worker_loop(int worker) {
+  for (uint32_t seen = 0;; ++seen) {
+    const auto moved = [&] { return epoch_.load(std::memory_order_acquire) != seen; };
+    if (!spin_until(moved)) epoch_.wait(seen, std::memory_order_acquire);
+    if (stop_.load(std::memory_order_relaxed)) return;
+    take_tasks(worker);
+    busy_.fetch_sub(1, std::memory_order_release);
+  }
+}
+
+}  // namespace fathom

@@ -1,0 +1,76 @@
+// Fork-join parallelism for kernels: a fixed set of workers that the caller joins.
+//
+// A job is `tasks` calls of fn(task, worker) with 0 <= worker < size(); the calling thread is worker
+// 0. Tasks are handed out in ascending order, one at a time, so put the longest first. A task
+// writes only what no other task of the job writes; then results do not depend on the schedule.
+//
+// Workers spin for a moment between jobs (a forward pass is a chain of short jobs) and sleep after
+// that, so an idle engine uses no processor. One job runs at a time: engines that share a pool take
+// turns and never oversubscribe the machine. run() allocates nothing.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/function_ref.h"
+
+namespace fathom {
+
+class ThreadPool {
+ public:
+  using Task = FunctionRef<void(size_t task, int worker)>;
+
+  // REQUIRES: threads >= 1.
+  explicit ThreadPool(int threads);
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+  ~ThreadPool();
+
+  // The process's pool of that many threads; made on first use, kept while somebody holds it.
+  static std::shared_ptr<ThreadPool> shared(int threads);
+
+  int size() const { return static_cast<int>(workers_.size()) + 1; }
+
+  // Returns when every task has run. Rethrows the first exception a task threw. May be called from
+  // any thread that is not inside a task of this pool.
+  void run(size_t tasks, Task fn);
+
+ private:
+  void worker_loop(int worker);
+  void take_tasks(int worker);
+
+  std::vector<std::thread> workers_;
+  std::mutex run_mutex_;  // held by run(): one job at a time
+
+  // The job: written by run() before epoch_ moves, read by workers after.
+  const Task* job_ = nullptr;
+  size_t tasks_ = 0;
+  std::mutex failure_mutex_;
+  std::exception_ptr failure_;
+
+  alignas(64) std::atomic<uint32_t> epoch_{0};
+  alignas(64) std::atomic<size_t> next_{0};
+  alignas(64) std::atomic<int> busy_{0};
+  std::atomic<bool> stop_{false};
+};
+
+// Splits [0, n) into `parts` consecutive ranges whose borders are multiples of `grain`.
+struct Range {
+  size_t begin = 0;
+  size_t end = 0;
+  size_t size() const { return end - begin; }
+};
+inline Range part_of(size_t n, size_t grain, size_t part, size_t parts) {
+  const size_t grains = (n + grain - 1) / grain;
+  const size_t begin = grains * part / parts * grain;
+  const size_t end = grains * (part + 1) / parts * grain;
+  return {begin < n ? begin : n, end < n ? end : n};
+}
+
+}  // namespace fathom

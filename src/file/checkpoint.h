@@ -1,0 +1,86 @@
+// A model on disk: named tensors and metadata, whatever the container.
+//
+// open() takes a GGUF file (v2 or v3), the first part of a split GGUF (`-00001-of-0000N.gguf`), or a
+// Hugging Face folder (config.json, tokenizer.json, *.safetensors), which is presented under GGUF's
+// names. Everything is validated against the files' sizes before a Checkpoint exists: a TensorView
+// is always in bounds, has a known type, 1 to 4 dimensions, whole blocks per row, and no two
+// tensors share a name. Overlapping tensors are allowed (they are only read).
+//
+// Move-only; owns the mappings that its views point into. Safe to read from any thread. Throws
+// Error(kBadFile | kUnsupported) naming the file and the field.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/mapped_file.h"
+#include "base/tensor_type.h"
+#include "file/metadata.h"
+
+namespace fathom::file {
+
+struct TensorView {
+  std::string name;
+  TensorType type = TensorType::kF32;
+  std::vector<uint64_t> shape;         // fastest axis first: {columns, rows, ...}
+  std::span<const std::byte> data;     // rows() rows of row_bytes() bytes
+  const MappedFile* file = nullptr;    // where data lies
+  size_t offset = 0;                   // of data in the file
+
+  uint64_t columns() const { return shape.empty() ? 1 : shape[0]; }
+  uint64_t rows() const;  // product of the other axes
+  uint64_t row_bytes() const { return info(type).row_bytes(columns()); }
+  uint64_t values() const { return columns() * rows(); }
+};
+
+class Checkpoint {
+ public:
+  static Checkpoint open(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  // How the container calls itself: "GGUF v3", "GGUF v3 in 2 parts", "safetensors folder".
+  const std::string& format() const { return format_; }
+  const Metadata& metadata() const { return metadata_; }
+  std::span<const TensorView> tensors() const { return tensors_; }
+  uint64_t file_bytes() const;
+
+  const TensorView* find(std::string_view name) const;  // nullptr where there is none
+  const TensorView& require(std::string_view name) const;
+
+ private:
+  friend class CheckpointBuilder;
+
+  std::string path_;
+  std::string format_;
+  Metadata metadata_;
+  std::vector<std::unique_ptr<MappedFile>> files_;
+  std::vector<TensorView> tensors_;                        // in file order
+  std::map<std::string, size_t, std::less<>> by_name_;     // -> index in tensors_
+};
+
+// What a container's reader fills. Not for use outside file/.
+class CheckpointBuilder {
+ public:
+  CheckpointBuilder(std::string path, std::string format);
+
+  Metadata& metadata() { return checkpoint_.metadata_; }
+  const MappedFile& add_file(const std::string& path);
+  // Checks the view against its file (shape, type, bounds) and the name against those there are.
+  void add_tensor(TensorView view);
+  void set_format(std::string format) { checkpoint_.format_ = std::move(format); }
+  Checkpoint finish() { return std::move(checkpoint_); }
+
+ private:
+  Checkpoint checkpoint_;
+};
+
+// Bytes of a tensor of this shape, or nullopt where it is not one (0 or more than 4 axes, an empty
+// axis, a ragged row, an overflow).
+std::optional<uint64_t> tensor_bytes(TensorType type, std::span<const uint64_t> shape);
+
+}  // namespace fathom::file
