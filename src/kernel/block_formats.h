@@ -28,16 +28,27 @@
 // 256 values a block, in sub-blocks of 32 (number b = i / 32) or 16 (number s = i / 16). H = i /
 // 128 is the half, g = i % 128 / 32 the quarter of the half, l = i % 32 the lane.
 //
-//   type    bytes  map                                                        value i
-//   Q2_K    84     0 sc[16], 16 qs[64], 80 half d, 82 half dmin               d*(sc[s] & 15)*q -
-//   dmin*(sc[s] >> 4) Q3_K    110    0 hmask[32], 32 qs[64], 96 sc[12], 108 half d d*(S_s - 32)*(q
-//   - 4 + 4*high) Q4_K    144    0 half d, 2 half dmin, 4 sc[12], 16 qs[128]                d*S_b*q
-//   - dmin*M_b Q5_K    176    0 half d, 2 half dmin, 4 sc[12], 16 qh[32], 48 qs[128]     d*S_b*q -
-//   dmin*M_b Q6_K    210    0 ql[128], 128 qh[64], 192 int8 sc[16], 208 half d         d*sc[s]*(q -
-//   32) IQ4_XS  136    0 half d, 2 u16 sh, 4 sl[4], 8 qs[128]                     d*(S_b -
-//   32)*kIq4Values[q] TQ1_0   54     0 qs[48], 48 qh[4], 52 half d d*(q - 1) TQ2_0   66     0
-//   qs[64], 64 half d                                        d*(q - 1)
+//   type    bytes  map
+//   Q2_K    84     0 sc[16], 16 qs[64], 80 half d, 82 half dmin
+//   Q3_K    110    0 hmask[32], 32 qs[64], 96 sc[12], 108 half d
+//   Q4_K    144    0 half d, 2 half dmin, 4 sc[12], 16 qs[128]
+//   Q5_K    176    0 half d, 2 half dmin, 4 sc[12], 16 qh[32], 48 qs[128]
+//   Q6_K    210    0 ql[128], 128 qh[64], 192 int8 sc[16], 208 half d
+//   IQ4_XS  136    0 half d, 2 u16 sh, 4 sl[4], 8 qs[128]
+//   TQ1_0   54     0 qs[48], 48 qh[4], 52 half d
+//   TQ2_0   66     0 qs[64], 64 half d
 //
+//   type    value i
+//   Q2_K    d * (sc[s] & 15) * q - dmin * (sc[s] >> 4)
+//   Q3_K    d * (S_s - 32) * (q - 4 + 4 * high)
+//   Q4_K    d * S_b * q - dmin * M_b
+//   Q5_K    d * S_b * q - dmin * M_b
+//   Q6_K    d * sc[s] * (q - 32)
+//   IQ4_XS  d * (S_b - 32) * kIq4Values[q]
+//   TQ1_0   d * (q - 1)
+//   TQ2_0   d * (q - 1)
+//
+//   type    where the codes and scales are
 //   Q2_K    q = (qs[32*H + l] >> 2*g) & 3
 //   Q3_K    q likewise; high = bit b of hmask[l]. S_s is 6 bits: the low four are the low half of
 //           sc[s] for s < 8 and the high half of sc[s - 8] after; the top two are bits 2*(s/4) of
