@@ -55,6 +55,7 @@ template <class V>
 struct DecodeQ4_0 : DecoderBase<V, 32, 18> {
   using Base = DecoderBase<V, 32, 18>;
   static constexpr int kMaxCode = 15, kZero = 8;
+  template <size_t b>
   static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
     Base::nibbles(p, lane, out);
   }
@@ -69,6 +70,7 @@ struct DecodeQ4_1 : DecoderBase<V, 32, 20> {
   using Base = DecoderBase<V, 32, 20>;
   static constexpr int kMaxCode = 15, kZero = 0;
   static constexpr Mins kMins = Mins::kPresent;
+  template <size_t b>
   static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
     Base::nibbles(p, lane, out);
   }
@@ -86,6 +88,7 @@ template <class V>
 struct DecodeQ5_0 : DecoderBase<V, 32, 22> {
   using Base = DecoderBase<V, 32, 22>;
   static constexpr int kMaxCode = 31, kZero = 16;
+  template <size_t b>
   static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
     Base::nibbles(p, lane, out);
     FATHOM_UNROLL
@@ -102,6 +105,7 @@ struct DecodeQ5_1 : DecoderBase<V, 32, 24> {
   using Base = DecoderBase<V, 32, 24>;
   static constexpr int kMaxCode = 31, kZero = 0;
   static constexpr Mins kMins = Mins::kPresent;
+  template <size_t b>
   static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
     Base::nibbles(p, lane, out);
     FATHOM_UNROLL
@@ -121,6 +125,7 @@ template <class V>
 struct DecodeQ8_0 : DecoderBase<V, 32, 34> {
   using Base = DecoderBase<V, 32, 34>;
   static constexpr int kMaxCode = 255, kZero = V::kSignedOffset;
+  template <size_t b>
   static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
     FATHOM_UNROLL
     for (size_t j = 0; j < 8; ++j) out[j] = V::from_signed(Base::group(p, j, lane));
@@ -145,6 +150,7 @@ template <class V>
 struct DecodeIQ4_NL : DecoderBase<V, 32, 18> {
   using Base = DecoderBase<V, 32, 18>;
   static constexpr int kMaxCode = 255, kZero = V::kSignedOffset;
+  template <size_t b>
   static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
     iq4_codes<V>(p, lane, out);
   }
@@ -179,6 +185,7 @@ template <class V>
 struct DecodeMXFP4 : DecoderBase<V, 32, 17> {
   using Base = DecoderBase<V, 32, 17>;
   static constexpr int kMaxCode = 31, kZero = 12;
+  template <size_t b>
   static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
     Base::nibbles(p, lane, out);
     FATHOM_UNROLL
