@@ -1,0 +1,86 @@
+// One step of several sequences: tokens through the model and into their caches.
+//
+// Owns the forward pass's scratch and the pool of pages. Use it from one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/progress.h"
+#include "base/thread_pool.h"
+#include "kernel/kernels.h"
+#include "kv/attend.h"
+#include "kv/page_pool.h"
+#include "kv/policy.h"
+#include "kv/sequence_cache.h"
+#include "model/forward.h"
+
+namespace fathom::engine {
+
+using TokenId = int32_t;
+
+enum class Outputs : uint8_t { kNone, kLast, kAll };
+
+// A sequence's share of a step.
+struct StepPart {
+  kv::SequenceCache* cache = nullptr;
+  std::span<const TokenId> tokens;
+  Outputs outputs = Outputs::kLast;
+};
+
+struct RunnerOptions {
+  size_t context = 4096;      // tokens that a sequence may hold
+  size_t batch_tokens = 512;  // tokens of a step
+  size_t kv_bytes = 0;        // budget of the page pool
+};
+
+class Runner {
+ public:
+  Runner(std::shared_ptr<const model::Model> model, std::shared_ptr<ThreadPool> pool,
+         const kernel::Kernels& kernels, kv::Policy policy, const RunnerOptions& options);
+
+  kv::SequenceCache new_cache();
+
+  // Appends the tokens to their caches. Returns the wanted logits, [outputs][vocab], in the order
+  // of the parts; they stay valid until the next step. Throws Error(kOutOfMemory) before anything
+  // is changed where the caches have no room, Error(kTooLong) beyond the context.
+  // REQUIRES: at most batch_tokens tokens, every part at least one, no cache twice.
+  std::span<float> step(std::span<const StepPart> parts);
+
+  // Reads any number of tokens in steps of batch_tokens and returns the last token's logits.
+  // Reports "reading" in tokens; a report that returns false ends early, at a step's border.
+  std::span<float> read(kv::SequenceCache& cache, std::span<const TokenId> tokens,
+                        const Progress& progress = {});
+
+  const model::Config& config() const { return forward_.config(); }
+  const kv::Policy& policy() const { return policy_; }
+  const kv::PagePool& pages() const { return pages_; }
+  const RunnerOptions& options() const { return options_; }
+  const kernel::Kernels& kernels() const { return kernels_; }
+  ThreadPool& threads() { return *pool_; }
+
+ private:
+  void check(std::span<const StepPart> parts) const;
+
+  std::shared_ptr<ThreadPool> pool_;
+  const kernel::Kernels& kernels_;
+  kv::Policy policy_;
+  RunnerOptions options_;
+  model::Forward forward_;
+  kv::PagePool pages_;
+  kv::Attender attender_;
+
+  std::vector<TokenId> tokens_;
+  std::vector<int32_t> positions_;
+  std::vector<uint32_t> outputs_;
+  std::vector<kv::SequenceRows> rows_;
+  Buffer<float> logits_;
+};
+
+// Bytes of a cache of `tokens` tokens.
+size_t cache_bytes(const model::Config& config, const kv::Policy& policy, size_t tokens);
+
+}  // namespace fathom::engine

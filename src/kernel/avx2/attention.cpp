@@ -1,0 +1,9 @@
+#include "kernel/avx2/simd.h"
+#include "kernel/avx2/tables.h"
+#include "kernel/generic/attention.h"
+
+namespace fathom::kernel {
+
+AttendFn avx2_attend(KvFormat format) { return attend_of<Avx2>(format); }
+
+}  // namespace fathom::kernel

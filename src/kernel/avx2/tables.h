@@ -1,0 +1,12 @@
+// What this instruction set gives to the table of kernels (kernels.cpp).
+#pragma once
+
+#include "kernel/kernels.h"
+
+namespace fathom::kernel {
+
+MatmulFn avx2_matmul(TensorType type);
+AttendFn avx2_attend(KvFormat format);
+extern const ElementwiseKernels avx2_elementwise;
+
+}  // namespace fathom::kernel

@@ -1,0 +1,9 @@
+#include "kernel/avx512/simd.h"
+#include "kernel/avx512/tables.h"
+#include "kernel/generic/elementwise.h"
+
+namespace fathom::kernel {
+
+const ElementwiseKernels avx512_elementwise = elementwise_of<Avx512>();
+
+}  // namespace fathom::kernel

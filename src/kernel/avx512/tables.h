@@ -1,0 +1,12 @@
+// What this instruction set gives to the table of kernels (kernels.cpp).
+#pragma once
+
+#include "kernel/kernels.h"
+
+namespace fathom::kernel {
+
+MatmulFn avx512_matmul(TensorType type);
+AttendFn avx512_attend(KvFormat format);
+extern const ElementwiseKernels avx512_elementwise;
+
+}  // namespace fathom::kernel

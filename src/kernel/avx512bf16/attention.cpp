@@ -1,0 +1,155 @@
+#include "base/half.h"
+#include "kernel/avx512/simd.h"
+#include "kernel/avx512/tables.h"
+#include "kernel/avx512bf16/tables.h"
+#include "kernel/generic/attention.h"
+
+namespace fathom::kernel {
+namespace {
+
+// Scores and weighted sums over a page of BF16 pairs (VDPBF16PS): queries and probabilities are
+// rounded to BF16, sums are f32.
+struct PairReader {
+  const uint32_t* k;  // [head_dim / 2][64] pairs of channels
+  const uint32_t* v;  // [32][v_dim] pairs of tokens
+  size_t v_dim;
+};
+
+FATHOM_INLINE __m512 dot_pairs(__m512 acc, __m512i a, __m512i b) {
+  return _mm512_dpbf16_ps(acc, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
+}
+
+template <int R>
+FATHOM_INLINE void score_rows(const PairReader& page, const uint32_t* q, size_t pairs,
+                              float* scores) {
+  __m512 acc[R][4];
+  FATHOM_UNROLL
+  for (int r = 0; r < R; ++r) {
+    FATHOM_UNROLL
+    for (int j = 0; j < 4; ++j) acc[r][j] = _mm512_setzero_ps();
+  }
+  for (size_t c = 0; c < pairs; ++c) {
+    __m512i k[4];
+    FATHOM_UNROLL
+    for (int j = 0; j < 4; ++j) k[j] = _mm512_loadu_si512(page.k + c * kPageTokens + 16 * j);
+    FATHOM_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const __m512i qc = _mm512_set1_epi32(static_cast<int>(q[static_cast<size_t>(r) * pairs + c]));
+      FATHOM_UNROLL
+      for (int j = 0; j < 4; ++j) acc[r][j] = dot_pairs(acc[r][j], k[j], qc);
+    }
+  }
+  FATHOM_UNROLL
+  for (int r = 0; r < R; ++r) {
+    FATHOM_UNROLL
+    for (int j = 0; j < 4; ++j) {
+      _mm512_storeu_ps(scores + static_cast<size_t>(r) * kPageTokens + 16 * j, acc[r][j]);
+    }
+  }
+}
+
+// p holds pairs of probabilities, [R][32].
+template <int R, int kVectors>
+FATHOM_INLINE void weigh_columns(const PairReader& page, const uint32_t* p, const float* decay,
+                                 size_t pairs, size_t channel, float* out) {
+  __m512 acc[R][kVectors];
+  FATHOM_UNROLL
+  for (int r = 0; r < R; ++r) {
+    FATHOM_UNROLL
+    for (int j = 0; j < kVectors; ++j) {
+      const float* o = out + static_cast<size_t>(r) * page.v_dim + channel + 16 * j;
+      acc[r][j] = _mm512_mul_ps(_mm512_loadu_ps(o), _mm512_set1_ps(decay[r]));
+    }
+  }
+  for (size_t t = 0; t < pairs; ++t) {
+    __m512i v[kVectors];
+    FATHOM_UNROLL
+    for (int j = 0; j < kVectors; ++j) {
+      v[j] = _mm512_loadu_si512(page.v + t * page.v_dim + channel + 16 * j);
+    }
+    FATHOM_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const __m512i weight =
+          _mm512_set1_epi32(static_cast<int>(p[static_cast<size_t>(r) * (kPageTokens / 2) + t]));
+      FATHOM_UNROLL
+      for (int j = 0; j < kVectors; ++j) acc[r][j] = dot_pairs(acc[r][j], v[j], weight);
+    }
+  }
+  FATHOM_UNROLL
+  for (int r = 0; r < R; ++r) {
+    FATHOM_UNROLL
+    for (int j = 0; j < kVectors; ++j) {
+      _mm512_storeu_ps(out + static_cast<size_t>(r) * page.v_dim + channel + 16 * j, acc[r][j]);
+    }
+  }
+}
+
+template <int R>
+FATHOM_INLINE void attend_rows(const AttendArgs& a, const PageView& page, const PairReader& reader,
+                               const AttendScratch& s, size_t row) {
+  const size_t pairs = (a.head_dim + 1) / 2;
+  float* scores = s.scores + row * kPageTokens;
+  bool any = false;
+  for (int r = 0; r < R; ++r) {
+    any |= visibility(a, page, a.positions[row + static_cast<size_t>(r)]) != Visibility::kNone;
+  }
+  if (!any) return;
+  const uint32_t* q = reinterpret_cast<const uint32_t*>(s.q) + row * pairs;
+  score_rows<R>(reader, q, pairs, scores);
+  float decay[R];
+  alignas(64) uint32_t p[R * kPageTokens / 2];
+  for (int r = 0; r < R; ++r) {
+    const size_t at = static_cast<size_t>(r);
+    float* row_scores = scores + at * kPageTokens;
+    decay[r] = soften<Avx512>(a, page, row + at, row_scores);
+    for (size_t j = 0; j < 2; ++j) {
+      const __m512bh both = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(row_scores + 32 * j + 16),
+                                                _mm512_loadu_ps(row_scores + 32 * j));
+      _mm512_store_si512(p + at * (kPageTokens / 2) + 16 * j, reinterpret_cast<__m512i>(both));
+    }
+  }
+  float* out = a.state.out + row * reader.v_dim;
+  const size_t token_pairs = (static_cast<size_t>(page.tokens) + 1) / 2;
+  size_t channel = 0;
+  for (; channel + 64 <= reader.v_dim; channel += 64) {
+    weigh_columns<R, 4>(reader, p, decay, token_pairs, channel, out);
+  }
+  for (; channel < reader.v_dim; channel += 16) {
+    weigh_columns<R, 1>(reader, p, decay, token_pairs, channel, out);
+  }
+}
+
+// Rows of scaled queries as pairs of channels; an odd last channel is paired with 0.
+void pair_queries(const AttendArgs& a, uint32_t* q) {
+  const float factor = a.soft_cap > 0 ? a.scale : a.scale * kLog2E;
+  const size_t pairs = (a.head_dim + 1) / 2;
+  for (size_t r = 0; r < a.rows; ++r) {
+    const float* row = a.q + r * a.head_dim;
+    for (size_t c = 0; c < pairs; ++c) {
+      const float first = row[2 * c] * factor;
+      const float second = 2 * c + 1 < a.head_dim ? row[2 * c + 1] * factor : 0.0f;
+      q[r * pairs + c] = to_bfloat(first).bits | uint32_t{to_bfloat(second).bits} << 16;
+    }
+  }
+}
+
+void attend_bf16(const AttendArgs& a) {
+  const AttendScratch s(a.scratch, a.head_dim);
+  pair_queries(a, reinterpret_cast<uint32_t*>(s.q));
+  for (size_t i = 0; i < a.page_count; ++i) {
+    const PageView& page = a.pages[i];
+    const PairReader reader{static_cast<const uint32_t*>(page.k),
+                            static_cast<const uint32_t*>(page.v), padded_head_dim(a.head_dim)};
+    for (size_t row = 0; row < a.rows; row += 6) {
+      dispatch<6>(a.rows - row, [&]<int R>() { attend_rows<R>(a, page, reader, s, row); });
+    }
+  }
+}
+
+}  // namespace
+
+AttendFn avx512bf16_attend(KvFormat format) {
+  return format == KvFormat::kBF16 ? attend_bf16 : avx512_attend(format);
+}
+
+}  // namespace fathom::kernel

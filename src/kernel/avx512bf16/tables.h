@@ -1,0 +1,11 @@
+// What AVX-512 with BF16 does differently from AVX-512: products of BF16 weights and caches.
+#pragma once
+
+#include "kernel/kernels.h"
+
+namespace fathom::kernel {
+
+MatmulFn avx512bf16_matmul(TensorType type);
+AttendFn avx512bf16_attend(KvFormat format);
+
+}  // namespace fathom::kernel

@@ -1,0 +1,311 @@
+// The attention tile kernel, written once for every vector type V. Contract: kernel/attention.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernel/attention.h"
+#include "kernel/generic/math.h"
+#include "kernel/generic/static_for.h"
+
+namespace fathom::kernel {
+
+inline constexpr float kLog2E = 1.4426950408889634f;
+
+// Scratch of one call: see attend_scratch_bytes().
+struct AttendScratch {
+  float* q;       // [rows][head_dim], scaled
+  float* scores;  // [rows][64]: scores, then probabilities
+  float* k;       // [head_dim][64], the page as floats
+  float* v;       // [64][v_dim]
+
+  FATHOM_INLINE explicit AttendScratch(std::byte* memory, size_t head_dim) {
+    const size_t d = padded_head_dim(head_dim);
+    q = reinterpret_cast<float*>(memory);
+    scores = q + kAttendRows * d;
+    k = scores + kAttendRows * kPageTokens;
+    v = k + d * kPageTokens;
+  }
+};
+
+// How a page's numbers are read: as they lie (kDirect) or from the float copy in scratch. A copy
+// pays once several rows share the page; the values are the same.
+enum class PageRead : uint8_t { kDirect, kCopied };
+
+template <class V, KvFormat kFormat, PageRead kRead>
+struct PageReader {
+  const float* k;
+  const float* v;
+  const uint16_t* k16;
+  const uint16_t* v16;
+  size_t v_dim;
+
+  FATHOM_INLINE typename V::F key(size_t channel, size_t lane) const {
+    if constexpr (kRead == PageRead::kDirect && kFormat == KvFormat::kF16) {
+      return V::load_f16(k16 + channel * kPageTokens + lane);
+    } else {
+      return V::load(k + channel * kPageTokens + lane);
+    }
+  }
+  FATHOM_INLINE typename V::F value(size_t token, size_t channel) const {
+    if constexpr (kRead == PageRead::kDirect && kFormat == KvFormat::kF16) {
+      return V::load_f16(v16 + token * v_dim + channel);
+    } else {
+      return V::load(v + token * v_dim + channel);
+    }
+  }
+};
+
+template <class V>
+FATHOM_INLINE void copy_f16(const uint16_t* in, size_t n, float* out) {
+  for (size_t i = 0; i < n; i += V::kLanes) V::store(out + i, V::load_f16(in + i));
+}
+
+// bf16 pairs [n][width][2] to floats [2n][width].
+template <class V>
+FATHOM_INLINE void copy_bf16_pairs(const uint16_t* in, size_t n, size_t width, float* out) {
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t w = 0; w < width; w += V::kLanes) {
+      typename V::F first, second;
+      V::load_bf16_pairs(in + 2 * (i * width + w), first, second);
+      V::store(out + 2 * i * width + w, first);
+      V::store(out + (2 * i + 1) * width + w, second);
+    }
+  }
+}
+
+template <class V, KvFormat kFormat, PageRead kRead>
+FATHOM_INLINE PageReader<V, kFormat, kRead> read_page(const AttendArgs& a, const PageView& page,
+                                                      const AttendScratch& s) {
+  const size_t d = a.head_dim, v_dim = padded_head_dim(d);
+  PageReader<V, kFormat, kRead> reader{static_cast<const float*>(page.k),
+                                       static_cast<const float*>(page.v),
+                                       static_cast<const uint16_t*>(page.k),
+                                       static_cast<const uint16_t*>(page.v), v_dim};
+  if constexpr (kRead == PageRead::kCopied) {
+    if constexpr (kFormat == KvFormat::kF16) {
+      copy_f16<V>(reader.k16, d * kPageTokens, s.k);
+      copy_f16<V>(reader.v16, kPageTokens * v_dim, s.v);
+    } else {
+      copy_bf16_pairs<V>(reader.k16, (d + 1) / 2, kPageTokens, s.k);
+      copy_bf16_pairs<V>(reader.v16, kPageTokens / 2, v_dim, s.v);
+    }
+    reader.k = s.k;
+    reader.v = s.v;
+  }
+  return reader;
+}
+
+// scores[r][lane] = q[r] . k[lane] for R rows, one chain over channels each.
+template <class V, int R, class Reader>
+FATHOM_INLINE void score_rows(const Reader& page, const float* q, size_t d, float* scores) {
+  constexpr int kVectors = V::kScoreVectors;
+  for (size_t lane = 0; lane < kPageTokens; lane += kVectors * V::kLanes) {
+    typename V::F acc[R][kVectors];
+    FATHOM_UNROLL
+    for (int r = 0; r < R; ++r) {
+      FATHOM_UNROLL
+      for (int j = 0; j < kVectors; ++j) acc[r][j] = V::zero();
+    }
+    for (size_t c = 0; c < d; ++c) {
+      typename V::F k[kVectors];
+      FATHOM_UNROLL
+      for (int j = 0; j < kVectors; ++j) k[j] = page.key(c, lane + j * V::kLanes);
+      FATHOM_UNROLL
+      for (int r = 0; r < R; ++r) {
+        const auto qc = V::set1(q[static_cast<size_t>(r) * d + c]);
+        FATHOM_UNROLL
+        for (int j = 0; j < kVectors; ++j) acc[r][j] = V::fma(qc, k[j], acc[r][j]);
+      }
+    }
+    FATHOM_UNROLL
+    for (int r = 0; r < R; ++r) {
+      FATHOM_UNROLL
+      for (int j = 0; j < kVectors; ++j) {
+        V::store(scores + static_cast<size_t>(r) * kPageTokens + lane + j * V::kLanes, acc[r][j]);
+      }
+    }
+  }
+}
+
+// out[r] = out[r] * decay[r] + sum over tokens of p[r][t] v[t], one chain over tokens each.
+template <class V, int R, int kVectors, class Reader>
+FATHOM_INLINE void weigh_columns(const Reader& page, const float* p, const float* decay,
+                                 size_t tokens, size_t channel, float* out) {
+  typename V::F acc[R][kVectors];
+  FATHOM_UNROLL
+  for (int r = 0; r < R; ++r) {
+    const auto factor = V::set1(decay[r]);
+    FATHOM_UNROLL
+    for (int j = 0; j < kVectors; ++j) {
+      const float* o = out + static_cast<size_t>(r) * page.v_dim + channel + j * V::kLanes;
+      acc[r][j] = V::mul(V::load(o), factor);
+    }
+  }
+  for (size_t t = 0; t < tokens; ++t) {
+    typename V::F v[kVectors];
+    FATHOM_UNROLL
+    for (int j = 0; j < kVectors; ++j) v[j] = page.value(t, channel + j * V::kLanes);
+    FATHOM_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const auto weight = V::set1(p[static_cast<size_t>(r) * kPageTokens + t]);
+      FATHOM_UNROLL
+      for (int j = 0; j < kVectors; ++j) acc[r][j] = V::fma(weight, v[j], acc[r][j]);
+    }
+  }
+  FATHOM_UNROLL
+  for (int r = 0; r < R; ++r) {
+    FATHOM_UNROLL
+    for (int j = 0; j < kVectors; ++j) {
+      V::store(out + static_cast<size_t>(r) * page.v_dim + channel + j * V::kLanes, acc[r][j]);
+    }
+  }
+}
+
+template <class V, int R, class Reader>
+FATHOM_INLINE void weigh_rows(const Reader& page, const float* p, const float* decay,
+                              size_t tokens, float* out) {
+  constexpr size_t kStep = V::kScoreVectors * V::kLanes;
+  size_t channel = 0;
+  for (; channel + kStep <= page.v_dim; channel += kStep) {
+    weigh_columns<V, R, V::kScoreVectors>(page, p, decay, tokens, channel, out);
+  }
+  constexpr int kPerTile = 16 / V::kLanes;  // v_dim is a multiple of 16
+  for (; channel < page.v_dim; channel += 16) {
+    weigh_columns<V, R, kPerTile>(page, p, decay, tokens, channel, out);
+  }
+}
+
+enum class Visibility : uint8_t { kNone, kSome, kAll };
+
+// Which of the page's tokens a query at `position` sees, by the page's range of positions.
+FATHOM_INLINE Visibility visibility(const AttendArgs& a, const PageView& page, int32_t position) {
+  const int32_t n = page.tokens;
+  const int32_t first = page.positions ? page.positions[0] : page.first_position;
+  const int32_t last = page.positions ? page.positions[n - 1] : page.first_position + n - 1;
+  const bool too_old = a.window > 0 && last <= position - a.window;
+  if (first > position || too_old) return Visibility::kNone;
+  const bool all_recent = a.window <= 0 || first > position - a.window;
+  return last <= position && all_recent && n == kPageTokens ? Visibility::kAll : Visibility::kSome;
+}
+
+// Hides what the query may not see: later tokens, tokens out of the window, empty slots.
+template <class V>
+FATHOM_INLINE typename V::F mask(const AttendArgs& a, const PageView& page, int32_t position,
+                                 size_t lane, typename V::F s) {
+  const int at = static_cast<int>(lane);
+  s = V::mask_positions(s, V::iota(at), -1, page.tokens - 1);
+  const int low = a.window > 0 ? position - a.window : -2147483647;
+  if (page.positions == nullptr) {
+    return V::mask_positions(s, V::iota(page.first_position + at), low, position);
+  }
+  return V::mask_positions(s, V::load_i32(page.positions + lane), low, position);
+}
+
+// Turns one row's scores into probabilities relative to the new maximum, and updates max and sum.
+// Returns the factor for what was summed before; 1 and zero probabilities for an unseen page.
+template <class V>
+FATHOM_INLINE float soften(const AttendArgs& a, const PageView& page, size_t row, float* scores) {
+  using F = typename V::F;
+  constexpr int kVectors = kPageTokens / V::kLanes;
+  const int32_t position = a.positions[row];
+  const Visibility seen = visibility(a, page, position);
+  F s[kVectors];
+  F top = V::set1(-__builtin_inff());
+  for (int j = 0; j < kVectors; ++j) {
+    const size_t lane = static_cast<size_t>(j) * V::kLanes;
+    s[j] = V::load(scores + lane);
+    if (a.soft_cap > 0) {
+      const F capped = kernel::tanh<V>(V::mul(s[j], V::set1(1.0f / a.soft_cap)));
+      s[j] = V::mul(capped, V::set1(a.soft_cap * kLog2E));
+    }
+    if (seen != Visibility::kAll) s[j] = mask<V>(a, page, position, lane, s[j]);
+    top = V::max(top, s[j]);
+  }
+  float& max = a.state.max[row];
+  const float page_max = V::reduce_max(top);
+  if (seen == Visibility::kNone || page_max == -__builtin_inff()) {
+    for (int j = 0; j < kVectors; ++j) V::store(scores + j * V::kLanes, V::zero());
+    return 1.0f;
+  }
+  const float new_max = max > page_max ? max : page_max;
+  F sum = V::zero();
+  for (int j = 0; j < kVectors; ++j) {
+    const F p = kernel::exp2<V>(V::sub(s[j], V::set1(new_max)));
+    V::store(scores + j * V::kLanes, p);
+    sum = V::add(sum, p);
+  }
+  float decay[V::kLanes];
+  V::store(decay, kernel::exp2<V>(V::set1(max - new_max)));
+  a.state.sum[row] = a.state.sum[row] * decay[0] + V::reduce_add(sum);
+  max = new_max;
+  return decay[0];
+}
+
+template <class V, int R, class Reader>
+FATHOM_INLINE void attend_rows(const AttendArgs& a, const PageView& page, const Reader& reader,
+                               const AttendScratch& s, size_t row) {
+  float* scores = s.scores + row * kPageTokens;
+  bool any = false;
+  for (int r = 0; r < R; ++r) {
+    any |= visibility(a, page, a.positions[row + static_cast<size_t>(r)]) != Visibility::kNone;
+  }
+  if (!any) return;
+  score_rows<V, R>(reader, s.q + row * a.head_dim, a.head_dim, scores);
+  float decay[R];
+  for (int r = 0; r < R; ++r) {
+    const size_t at = static_cast<size_t>(r);
+    decay[r] = soften<V>(a, page, row + at, scores + at * kPageTokens);
+  }
+  float* out = a.state.out + row * reader.v_dim;
+  weigh_rows<V, R>(reader, scores, decay, static_cast<size_t>(page.tokens), out);
+}
+
+template <class V, KvFormat kFormat, PageRead kRead>
+FATHOM_INLINE void attend_pages(const AttendArgs& a, const AttendScratch& s) {
+  for (size_t i = 0; i < a.page_count; ++i) {
+    const PageView& page = a.pages[i];
+    const auto reader = read_page<V, kFormat, kRead>(a, page, s);
+    for (size_t row = 0; row < a.rows; row += V::kScoreRows) {
+      dispatch<V::kScoreRows>(a.rows - row, [&]<int R>() {
+        attend_rows<V, R>(a, page, reader, s, row);
+      });
+    }
+  }
+}
+
+template <class V>
+FATHOM_INLINE void scale_queries(const AttendArgs& a, float* q) {
+  const float factor = a.soft_cap > 0 ? a.scale : a.scale * kLog2E;
+  for (size_t i = 0; i < a.rows * a.head_dim; ++i) q[i] = a.q[i] * factor;
+}
+
+// Rows from which copying a page to floats first is cheaper than converting it for each row block.
+inline constexpr size_t kCopyRows = 12;
+
+template <class V, KvFormat kFormat>
+void attend(const AttendArgs& a) {
+  const AttendScratch s(a.scratch, a.head_dim);
+  scale_queries<V>(a, s.q);
+  if constexpr (kFormat == KvFormat::kF32) {
+    attend_pages<V, kFormat, PageRead::kDirect>(a, s);
+  } else if constexpr (kFormat == KvFormat::kBF16) {
+    attend_pages<V, kFormat, PageRead::kCopied>(a, s);
+  } else if (a.rows < kCopyRows) {
+    attend_pages<V, kFormat, PageRead::kDirect>(a, s);
+  } else {
+    attend_pages<V, kFormat, PageRead::kCopied>(a, s);
+  }
+}
+
+template <class V>
+AttendFn attend_of(KvFormat format) {
+  switch (format) {
+    case KvFormat::kF32: return attend<V, KvFormat::kF32>;
+    case KvFormat::kF16: return attend<V, KvFormat::kF16>;
+    case KvFormat::kBF16: return attend<V, KvFormat::kBF16>;
+  }
+  return nullptr;
+}
+
+}  // namespace fathom::kernel

@@ -1,0 +1,338 @@
+// The int8 matrix product for every integer weight format, written once for every vector type V
+// and decoder D (decoders.h). Contract: kernel/matmul.h.
+//
+// Per sub-block of 32 values and output:
+//   isum = sum u a - zero * sum a                     exact integers
+//   acc  = fma(w_scale * a_scale, float(isum), acc)   the one rounding order of both paths
+//   acc  = fma(w_min, -(a_scale * float(sum a)), acc) where the format has minimums
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernel/generic/decoders.h"
+#include "kernel/generic/static_for.h"
+#include "kernel/matmul.h"
+
+namespace fathom::kernel {
+
+// Few enough tokens that unpacking codes anew for each small batch beats writing them out.
+inline constexpr size_t kDirectTokens = 16;
+
+// The rows of one vector: lanes [lane, lane + V::kLanes) of a packed tile.
+template <class V>
+struct RowVector {
+  static constexpr size_t kPerTile = kTileRows / V::kLanes;
+  const uint8_t* tile;
+  size_t lane;
+  size_t row;  // of the matrix
+
+  static FATHOM_INLINE RowVector at(const Matrix& w, size_t index) {
+    const size_t t = index / kPerTile;
+    const size_t lane = index % kPerTile * V::kLanes;
+    return {reinterpret_cast<const uint8_t*>(w.tile(t)), lane, t * kTileRows + lane};
+  }
+};
+
+// Rows [row, row + kLanes) of y for one token; rows beyond the matrix are neither read nor written.
+template <class V>
+FATHOM_INLINE typename V::F load_y(const MatmulArgs& a, size_t token, size_t row) {
+  const float* y = a.y + token * a.y_stride + row;
+  const size_t left = a.weights->rows() - row;
+  return left >= V::kLanes ? V::load(y) : V::load_n(y, left);
+}
+template <class V>
+FATHOM_INLINE void store_y(const MatmulArgs& a, size_t token, size_t row, typename V::F value) {
+  const size_t rows = a.weights->rows();
+  if (row >= rows) return;
+  float* y = a.y + token * a.y_stride + row;
+  if (rows - row >= V::kLanes) {
+    V::store(y, value);
+  } else {
+    V::store_n(y, value, rows - row);
+  }
+}
+
+// --- few tokens: straight from the packed codes ---------------------------------------------------
+
+template <int C>
+struct TokenPointers {
+  const int8_t* codes[C];
+  const float* scales[C];
+  const int32_t* sums[C];
+
+  FATHOM_INLINE TokenPointers(const Activations& x, size_t token) {
+    for (int c = 0; c < C; ++c) {
+      const size_t t = token + static_cast<size_t>(c);
+      codes[c] = x.codes + t * x.k;
+      scales[c] = x.scales + t * (x.k / kActBlock);
+      sums[c] = x.sums + t * (x.k / 16);
+    }
+  }
+};
+
+// Adds sub-block b of the block at p (sub-block `at` of the row) for one row vector and C tokens.
+template <class V, class D, size_t b, int C>
+FATHOM_INLINE void add_sub_block(const uint8_t* p, size_t lane, const TokenPointers<C>& x,
+                                 size_t at, typename V::F* acc) {
+  using F = typename V::F;
+  typename V::B w[8];
+  D::template codes<b>(p, lane, w);
+  static_for<D::kHalves>([&]<size_t half>() FATHOM_LAMBDA_INLINE {
+    constexpr size_t kGroups = 8 / D::kHalves;
+    const F scale = D::template scale<b, half>(p, lane);
+    FATHOM_UNROLL
+    for (int c = 0; c < C; ++c) {
+      const int32_t* sums = x.sums[c] + 2 * at;
+      const int32_t sum = D::kHalves == 2 ? sums[half] : sums[0] + sums[1];
+      using Dot = typename V::template IntDot<D::kMaxCode>;
+      typename V::I isum = V::set1_i32(-D::kZero * sum), partial = V::set1_i32(0);
+      static_for<kGroups>([&]<size_t j>() FATHOM_LAMBDA_INLINE {
+        constexpr size_t group = half * kGroups + j;
+        const auto activations = V::broadcast4(x.codes[c] + 32 * at + 4 * group);
+        Dot::template add<j>(isum, partial, w[group], activations);
+      });
+      const float a_scale = x.scales[c][at];
+      acc[c] = V::fma(V::mul(scale, V::set1(a_scale)), V::to_float(Dot::finish(isum, partial)), acc[c]);
+      if constexpr (D::kMins == Mins::kPresent) {
+        const F minimum = D::template min<b, half>(p, lane);
+        acc[c] = V::fma(minimum, V::set1(-(a_scale * static_cast<float>(sum))), acc[c]);
+      }
+    }
+  });
+}
+
+template <class V, class D, int T, int C>
+void direct_tokens(const MatmulArgs& a, size_t vector, size_t token) {
+  const TokenPointers<C> x(*a.x, token);
+  RowVector<V> rows[T];
+  typename V::F acc[T][C];
+  for (int t = 0; t < T; ++t) {
+    rows[t] = RowVector<V>::at(*a.weights, vector + static_cast<size_t>(t));
+    for (int c = 0; c < C; ++c) acc[t][c] = V::zero();
+  }
+  constexpr size_t kSubBlocks = D::kBlockValues / 32;
+  for (size_t block = 0; block < a.x->k / D::kBlockValues; ++block) {
+    static_for<kSubBlocks>([&]<size_t b>() FATHOM_LAMBDA_INLINE {
+      FATHOM_UNROLL
+      for (int t = 0; t < T; ++t) {
+        const uint8_t* p = rows[t].tile + block * D::kBlockBytes;
+        add_sub_block<V, D, b, C>(p, rows[t].lane, x, block * kSubBlocks + b, acc[t]);
+      }
+    });
+  }
+  for (int t = 0; t < T; ++t) {
+    for (int c = 0; c < C; ++c) {
+      store_y<V>(a, token + static_cast<size_t>(c), rows[t].row, acc[t][c]);
+    }
+  }
+}
+
+template <class V, class D>
+void matmul_direct(const MatmulArgs& a) {
+  constexpr int T = RowVector<V>::kPerTile;  // a whole tile, so that no tile is read in halves
+  constexpr int kMaxTokens = 4;
+  for (size_t tile = a.tile_begin; tile < a.tile_end; ++tile) {
+    for (size_t token = a.token_begin; token < a.token_end; token += kMaxTokens) {
+      const size_t left = a.token_end - token;
+      dispatch<kMaxTokens>(left, [&]<int C>() {
+        direct_tokens<V, D, T, C>(a, tile * RowVector<V>::kPerTile, token);
+      });
+    }
+  }
+}
+
+// --- many tokens: expand 32 rows to bytes once, multiply with all tokens --------------------------
+
+// What the product of an expansion depends on; formats that agree share its code.
+template <int kMaxCode_, int kZero_, int kHalves_, Mins kMins_>
+struct CodeTraits {
+  static constexpr int kMaxCode = kMaxCode_, kZero = kZero_, kHalves = kHalves_;
+  static constexpr Mins kMins = kMins_;
+};
+
+// 32 rows x up to kExpandColumns values in a thread's scratch.
+template <class V>
+struct Expansion {
+  static constexpr size_t kVectors = kExpandRows / V::kLanes;
+  static constexpr size_t kVectorBytes = 4 * V::kLanes;
+  uint8_t* codes;  // [sub-block][vector][8][kVectorBytes]
+  float* scales;   // [sub-block * halves][32]
+  float* mins;     // [sub-block * halves][32]
+  int32_t* biases;  // [sub-block * halves][tokens of a batch]: -zero * sum a
+  float* a_mins;    // [sub-block * halves][tokens of a batch]: -(a_scale * sum a)
+
+  explicit Expansion(std::byte* scratch, size_t columns) {
+    const size_t k = columns < kExpandColumns ? columns : kExpandColumns;
+    codes = reinterpret_cast<uint8_t*>(scratch);
+    scales = reinterpret_cast<float*>(scratch + kExpandRows * k);
+    mins = scales + kExpandRows * (k / 16);
+    biases = reinterpret_cast<int32_t*>(mins + kExpandRows * (k / 16));
+    a_mins = reinterpret_cast<float*>(biases + kMaxBatch * (k / 16));
+  }
+  uint8_t* code(size_t sub_block, size_t vector) const {
+    return codes + (sub_block * kVectors + vector) * 8 * kVectorBytes;
+  }
+};
+
+template <class V, class D>
+void expand_vector(const Expansion<V>& e, const RowVector<V>& rows, size_t vector, size_t column,
+                   size_t columns) {
+  constexpr size_t kSubBlocks = D::kBlockValues / 32;
+  for (size_t block = 0; block < columns / D::kBlockValues; ++block) {
+    const uint8_t* p = rows.tile + (column / D::kBlockValues + block) * D::kBlockBytes;
+    static_for<kSubBlocks>([&]<size_t b>() FATHOM_LAMBDA_INLINE {
+      const size_t at = block * kSubBlocks + b;
+      typename V::B w[8];
+      D::template codes<b>(p, rows.lane, w);
+      uint8_t* out = e.code(at, vector);
+      FATHOM_UNROLL
+      for (size_t j = 0; j < 8; ++j) V::store_bytes(out + j * e.kVectorBytes, w[j]);
+      static_for<D::kHalves>([&]<size_t half>() FATHOM_LAMBDA_INLINE {
+        const size_t index = (at * D::kHalves + half) * kExpandRows + vector * V::kLanes;
+        V::store(e.scales + index, D::template scale<b, half>(p, rows.lane));
+        if constexpr (D::kMins == Mins::kPresent) {
+          V::store(e.mins + index, D::template min<b, half>(p, rows.lane));
+        }
+      });
+    });
+  }
+}
+
+// The activations' part of the offset and minimum corrections of C tokens.
+template <class V, class Traits, int C>
+void prepare_batch(const Expansion<V>& e, const Activations& x, size_t token, size_t column,
+                   size_t columns) {
+  for (int c = 0; c < C; ++c) {
+    const size_t t = token + static_cast<size_t>(c);
+    const int32_t* sums = x.sums + t * (x.k / 16) + column / 16;
+    const float* scales = x.scales + t * (x.k / kActBlock) + column / kActBlock;
+    for (size_t at = 0; at < columns / 32; ++at) {
+      for (size_t half = 0; half < Traits::kHalves; ++half) {
+        const int32_t sum =
+            Traits::kHalves == 2 ? sums[2 * at + half] : sums[2 * at] + sums[2 * at + 1];
+        const size_t index = (at * Traits::kHalves + half) * C + static_cast<size_t>(c);
+        e.biases[index] = -Traits::kZero * sum;
+        e.a_mins[index] = -(scales[at] * static_cast<float>(sum));
+      }
+    }
+  }
+}
+
+// acc += (rows of T vectors) x (C tokens) over the expansion's sub-blocks.
+template <class V, class Traits, int T, int C>
+FATHOM_INLINE void multiply_sub_blocks(const Expansion<V>& e, size_t vector,
+                                       const TokenPointers<C>& x, size_t first_sub_block,
+                                       size_t sub_blocks, typename V::F (&acc)[T][C]) {
+  using I = typename V::I;
+  for (size_t at = 0; at < sub_blocks; ++at) {
+    const uint8_t* w = e.code(at, vector);
+    const size_t activation = first_sub_block + at;
+    static_for<Traits::kHalves>([&]<size_t half>() FATHOM_LAMBDA_INLINE {
+      constexpr size_t kGroups = 8 / Traits::kHalves;
+      using Dot = typename V::template IntDot<Traits::kMaxCode>;
+      const size_t index = at * Traits::kHalves + half;
+      I dot_sum[T][C], dot_partial[T][C];
+      FATHOM_UNROLL
+      for (int t = 0; t < T; ++t) {
+        FATHOM_UNROLL
+        for (int c = 0; c < C; ++c) {
+          dot_sum[t][c] = V::set1_i32(e.biases[index * C + static_cast<size_t>(c)]);
+          dot_partial[t][c] = V::set1_i32(0);
+        }
+      }
+      static_for<kGroups>([&]<size_t j>() FATHOM_LAMBDA_INLINE {
+        constexpr size_t group = half * kGroups + j;
+        typename V::B codes[T];
+        FATHOM_UNROLL
+        for (int t = 0; t < T; ++t) {
+          codes[t] = V::load_bytes(w + (static_cast<size_t>(t) * 8 + group) * e.kVectorBytes);
+        }
+        FATHOM_UNROLL
+        for (int c = 0; c < C; ++c) {
+          const auto a = V::broadcast4(x.codes[c] + 32 * activation + 4 * group);
+          FATHOM_UNROLL
+          for (int t = 0; t < T; ++t) {
+            Dot::template add<j>(dot_sum[t][c], dot_partial[t][c], codes[t], a);
+          }
+        }
+      });
+      FATHOM_UNROLL
+      for (int t = 0; t < T; ++t) {
+        const size_t row = index * kExpandRows + (vector + static_cast<size_t>(t)) * V::kLanes;
+        const auto scale = V::load(e.scales + row);
+        FATHOM_UNROLL
+        for (int c = 0; c < C; ++c) {
+          const auto both = V::mul(scale, V::set1(x.scales[c][activation]));
+          const auto sum = V::to_float(Dot::finish(dot_sum[t][c], dot_partial[t][c]));
+          acc[t][c] = V::fma(both, sum, acc[t][c]);
+          if constexpr (Traits::kMins == Mins::kPresent) {
+            const float a_min = e.a_mins[index * C + static_cast<size_t>(c)];
+            acc[t][c] = V::fma(V::load(e.mins + row), V::set1(a_min), acc[t][c]);
+          }
+        }
+      }
+    });
+  }
+}
+
+template <class V, class Traits, int C>
+void multiply_batch(const MatmulArgs& a, const Expansion<V>& e, size_t tile, size_t token,
+                    size_t column, size_t columns) {
+  constexpr int T = V::kExpandVectors;
+  prepare_batch<V, Traits, C>(e, *a.x, token, column, columns);
+  const TokenPointers<C> x(*a.x, token);
+  const size_t vectors = (a.tile_end - tile < 2 ? 1 : 2) * RowVector<V>::kPerTile;
+  for (size_t vector = 0; vector < vectors; vector += T) {
+    typename V::F acc[T][C];
+    FATHOM_UNROLL
+    for (int t = 0; t < T; ++t) {
+      const size_t row = tile * kTileRows + (vector + static_cast<size_t>(t)) * V::kLanes;
+      for (int c = 0; c < C; ++c) {
+        const bool mine = vector + static_cast<size_t>(t) < vectors && row < a.weights->rows();
+        acc[t][c] = column > 0 && mine ? load_y<V>(a, token + static_cast<size_t>(c), row) : V::zero();
+      }
+    }
+    multiply_sub_blocks<V, Traits, T, C>(e, vector, x, column / 32, columns / 32, acc);
+    for (int t = 0; t < T; ++t) {
+      const size_t v = vector + static_cast<size_t>(t);
+      if (v >= vectors) break;
+      for (int c = 0; c < C; ++c) {
+        store_y<V>(a, token + static_cast<size_t>(c), tile * kTileRows + v * V::kLanes, acc[t][c]);
+      }
+    }
+  }
+}
+
+template <class V, class D>
+void matmul_expanded(const MatmulArgs& a) {
+  using Traits = CodeTraits<D::kMaxCode, D::kZero, D::kHalves, D::kMins>;
+  const size_t k = a.x->k;
+  const Expansion<V> e(a.scratch, k);
+  for (size_t tile = a.tile_begin; tile < a.tile_end; tile += 2) {
+    for (size_t column = 0; column < k; column += kExpandColumns) {
+      const size_t columns = k - column < kExpandColumns ? k - column : kExpandColumns;
+      for (size_t v = 0; v < e.kVectors; ++v) {
+        const size_t index = tile * RowVector<V>::kPerTile + v;
+        if (index >= a.tile_end * RowVector<V>::kPerTile) break;
+        expand_vector<V, D>(e, RowVector<V>::at(*a.weights, index), v, column, columns);
+      }
+      for (size_t token = a.token_begin; token < a.token_end; token += V::kExpandTokens) {
+        dispatch<V::kExpandTokens>(a.token_end - token, [&]<int C>() {
+          multiply_batch<V, Traits, C>(a, e, tile, token, column, columns);
+        });
+      }
+    }
+  }
+}
+
+template <class V, class D>
+void matmul_int(const MatmulArgs& a) {
+  if (a.token_end - a.token_begin < kDirectTokens) {
+    matmul_direct<V, D>(a);
+  } else {
+    matmul_expanded<V, D>(a);
+  }
+}
+
+}  // namespace fathom::kernel

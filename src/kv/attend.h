@@ -1,0 +1,88 @@
+// Attention of a step's queries over the caches of its sequences.
+//
+// One call handles one layer for every sequence of a batch, prefill and decode mixed. Work is cut
+// into (sequence, kv head, tile of query rows) and, where that is too little to go round, into runs
+// of pages at fixed multiples of kSegmentPages, whose partial results are merged in order: the cut
+// never changes a bit of the result. The query heads of a group share each loaded page.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/thread_pool.h"
+#include "kernel/kernels.h"
+#include "kv/sequence_cache.h"
+
+namespace fathom::kv {
+
+// A sequence's share of a step: rows [first_row, first_row + tokens) of q, k and v, whose tokens are
+// the last of its cache (extend() has made room for them).
+struct SequenceRows {
+  SequenceCache* cache = nullptr;
+  size_t first_row = 0;
+  size_t tokens = 0;
+};
+
+struct AttendLayer {
+  size_t layer = 0;
+  size_t heads = 0;            // query heads
+  const float* q = nullptr;    // [rows][heads][head_dim], rotated
+  const float* k = nullptr;    // [rows][kv_heads][head_dim], rotated
+  const float* v = nullptr;    // [rows][kv_heads][head_dim]
+  float* out = nullptr;        // [rows][heads][head_dim]
+  float scale = 1.0f;
+  float soft_cap = 0.0f;       // 0: none
+  int32_t window = 0;          // 0: none
+};
+
+class Attender {
+ public:
+  Attender(ThreadPool& pool, const kernel::Kernels& kernels);
+
+  // Writes k and v to the caches, then fills out. Allocates only while its scratch still grows.
+  void run(const AttendLayer& layer, std::span<const SequenceRows> sequences);
+
+ private:
+  // A tile of query rows of one kv head of one sequence. Row r belongs to token (first + r) / group
+  // of the sequence's share and to query head kv_head * group + (first + r) % group.
+  struct Item {
+    const SequenceRows* sequence;
+    size_t kv_head;
+    size_t first, rows;
+    size_t page_begin, page_end;  // that any of its rows may see
+    size_t segment_begin = 0, segment_end = 0;
+  };
+  // A run of an item's pages.
+  struct Segment {
+    size_t item;
+    size_t page_begin, page_end;
+  };
+  void write(const AttendLayer& layer, std::span<const SequenceRows> sequences);
+  void plan(const AttendLayer& layer, std::span<const SequenceRows> sequences);
+  void plan_segments();
+  void gather(const AttendLayer& layer, const Item& item, int worker);
+  void attend_segment(const AttendLayer& layer, const Segment& segment, int worker,
+                      const kernel::AttendState& state);
+  void run_item(const AttendLayer& layer, const Item& item, int worker);
+  void run_split(const AttendLayer& layer);
+  void finish(const AttendLayer& layer, const Item& item, const kernel::AttendState& state,
+              float* rows);
+  static kernel::AttendState partial(float* memory);
+
+  ThreadPool& pool_;
+  const kernel::Kernels& kernels_;
+  std::vector<Item> items_;
+  std::vector<Segment> segments_;
+  struct WorkerScratch {
+    Buffer<std::byte> kernel;
+    Buffer<float> q, state, segment_state, rows;
+    std::vector<int32_t> positions;
+  };
+  std::vector<WorkerScratch> workers_;
+  Buffer<float> partials_;
+};
+
+}  // namespace fathom::kv

@@ -1,0 +1,65 @@
+#include "kv/page_pool.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace fathom::kv {
+namespace {
+
+constexpr size_t kSlabBytes = 1 << 20;
+
+}  // namespace
+
+PageRef::~PageRef() {
+  if (page_ && --page_->references == 0) pool_->give_back(page_);
+}
+
+PageRef PageRef::share() const {
+  ++page_->references;
+  return {pool_, page_};
+}
+
+PagePool::PagePool(size_t budget_bytes) { stats_.budget_bytes = budget_bytes; }
+
+PagePool::~PagePool() { FATHOM_CHECK(stats_.pages == 0); }
+
+std::optional<PageRef> PagePool::take(size_t bytes) {
+  if (bytes > free_bytes()) return std::nullopt;
+  SizeClass& size_class = classes_[bytes];
+  if (size_class.free.empty()) add_slab(size_class, bytes);
+  if (free_headers_.empty()) {
+    headers_.push_back(std::make_unique<Page>());
+    free_headers_.push_back(headers_.back().get());
+  }
+  Page* page = free_headers_.back();
+  free_headers_.pop_back();
+  page->data.bytes = size_class.free.back();
+  size_class.free.pop_back();
+  page->references = 1;
+  page->bytes = static_cast<uint32_t>(bytes);
+  page->first_position = 0;
+  std::memset(page->data.bytes, 0, bytes);
+  stats_.used_bytes += bytes;
+  stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.used_bytes);
+  ++stats_.pages;
+  return PageRef(this, page);
+}
+
+void PagePool::add_slab(SizeClass& size_class, size_t bytes) {
+  const size_t count = std::max<size_t>(1, kSlabBytes / bytes);
+  size_class.slabs.emplace_back(count * bytes);
+  std::byte* slab = size_class.slabs.back().data();
+  for (size_t i = count; i-- > 0;) size_class.free.push_back(slab + i * bytes);
+}
+
+void PagePool::give_back(Page* page) {
+  stats_.used_bytes -= page->bytes;
+  --stats_.pages;
+  classes_[page->bytes].free.push_back(page->data.bytes);
+  page->positions.reset();
+  free_headers_.push_back(page);
+}
+
+}  // namespace fathom::kv

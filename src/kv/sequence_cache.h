@@ -1,0 +1,91 @@
+// The cache of one sequence: for every layer and kv head its pages.
+//
+// Invariant: every page of a head but the last is full, so slot i of a head lies in page i / 64.
+// Token positions travel with the pages. fork() shares all pages; the first write to a shared page
+// copies it, so a fork never changes its parent. Costly: fork() touches every page's counter.
+//
+// Threads: extend(), fork(), truncate() belong to the engine's thread; write() may run in parallel
+// for different (layer, head).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "kv/page_pool.h"
+#include "kv/store/codec.h"
+
+namespace fathom::kv {
+
+struct CacheShape {
+  size_t layers = 0;
+  size_t kv_heads = 0;
+  size_t head_dim = 0;
+};
+
+// The pages of one (layer, kv head).
+class HeadCache {
+ public:
+  size_t length() const { return length_; }
+  // What kernels read: all pages, the last cut to its filled slots.
+  std::span<const kernel::PageView> pages() const { return views_; }
+
+ private:
+  friend class SequenceCache;
+  std::vector<PageRef> pages_;
+  std::vector<kernel::PageView> views_;
+  size_t length_ = 0;
+};
+
+class SequenceCache {
+ public:
+  SequenceCache(PagePool& pool, std::shared_ptr<const StoreCodec> codec, const CacheShape& shape);
+  SequenceCache(SequenceCache&&) noexcept = default;
+  SequenceCache& operator=(SequenceCache&&) noexcept = default;
+
+  const CacheShape& shape() const { return shape_; }
+  const StoreCodec& codec() const { return *codec_; }
+  PagePool& pool() const { return *pool_; }
+
+  // Tokens read so far, which is the position of the next one.
+  size_t length() const { return length_; }
+  const HeadCache& head(size_t layer, size_t kv_head) const {
+    return heads_[layer * shape_.kv_heads + kv_head];
+  }
+
+  // Bytes that `tokens` more would take from the pool: new pages, and copies of shared tails.
+  size_t bytes_for(size_t tokens) const;
+  // Bytes in this sequence's pages, shared ones included.
+  size_t bytes() const;
+
+  // Makes room for tokens [length(), length() + tokens) in every head. They count as part of the
+  // heads at once; the caller writes them before anybody attends to them. Throws
+  // Error(kOutOfMemory) and changes nothing where the pool cannot give the pages.
+  void extend(size_t tokens);
+  // Writes one head's rows of the tokens from `first` on: k and v are [tokens][stride].
+  struct Rows {
+    const float* k = nullptr;
+    const float* v = nullptr;
+    size_t stride = 0;
+    size_t tokens = 0;
+  };
+  void write(size_t layer, size_t kv_head, size_t first, const Rows& rows);
+
+  SequenceCache fork() const;
+  // Forgets the tokens from `length` on. REQUIRES: length <= length().
+  void truncate(size_t length);
+
+ private:
+  void extend_head(HeadCache& head, size_t tokens);
+  void set_view(HeadCache& head, size_t page) const;
+
+  PagePool* pool_;
+  std::shared_ptr<const StoreCodec> codec_;
+  CacheShape shape_;
+  std::vector<HeadCache> heads_;  // [layer][kv_head]
+  size_t length_ = 0;
+};
+
+}  // namespace fathom::kv

@@ -1,0 +1,92 @@
+#include "kv/store/plain.h"
+
+#include <algorithm>
+
+#include "base/checked.h"
+#include "base/half.h"
+
+namespace fathom::kv {
+namespace {
+
+using kernel::kPageTokens;
+using kernel::padded_head_dim;
+
+// The layouts of kernel/attention.h: keys by channel and values by token, in planes or in pairs.
+struct F32 {
+  using Number = float;
+  static constexpr kernel::KvFormat kFormat = kernel::KvFormat::kF32;
+  static constexpr std::string_view kName = "f32";
+  static constexpr bool kPairs = false;
+  static float encode(float x) { return x; }
+  static float decode(float x) { return x; }
+};
+struct F16 {
+  using Number = Half;
+  static constexpr kernel::KvFormat kFormat = kernel::KvFormat::kF16;
+  static constexpr std::string_view kName = "f16";
+  static constexpr bool kPairs = false;
+  static Half encode(float x) { return to_half(std::clamp(x, -65504.0f, 65504.0f)); }
+  static float decode(Half x) { return to_float(x); }
+};
+struct BF16 {
+  using Number = BFloat;
+  static constexpr kernel::KvFormat kFormat = kernel::KvFormat::kBF16;
+  static constexpr std::string_view kName = "bf16";
+  static constexpr bool kPairs = true;
+  static BFloat encode(float x) { return to_bfloat(x); }
+  static float decode(BFloat x) { return to_float(x); }
+};
+
+template <class N>
+class PlainCodec final : public StoreCodec {
+  using Number = typename N::Number;
+
+ public:
+  std::string_view name() const override { return N::kName; }
+  kernel::KvFormat format() const override { return N::kFormat; }
+
+  size_t key_bytes(size_t head_dim) const override {
+    const size_t channels = N::kPairs ? round_up(head_dim, 2) : head_dim;
+    return round_up(channels * kPageTokens * sizeof(Number), 64);
+  }
+  size_t value_bytes(size_t head_dim) const override {
+    return kPageTokens * padded_head_dim(head_dim) * sizeof(Number);
+  }
+
+  void write(PageData page, size_t d, size_t slot, const float* k, const float* v) const override {
+    Number* keys = reinterpret_cast<Number*>(page.bytes);
+    Number* values = reinterpret_cast<Number*>(page.bytes + key_bytes(d));
+    for (size_t c = 0; c < d; ++c) keys[key_at(c, slot)] = N::encode(k[c]);
+    for (size_t c = 0; c < d; ++c) values[value_at(c, slot, d)] = N::encode(v[c]);
+  }
+  void read(PageData page, size_t d, size_t slot, float* k, float* v) const override {
+    const Number* keys = reinterpret_cast<const Number*>(page.bytes);
+    const Number* values = reinterpret_cast<const Number*>(page.bytes + key_bytes(d));
+    for (size_t c = 0; c < d; ++c) k[c] = N::decode(keys[key_at(c, slot)]);
+    for (size_t c = 0; c < d; ++c) v[c] = N::decode(values[value_at(c, slot, d)]);
+  }
+
+ private:
+  static size_t key_at(size_t channel, size_t slot) {
+    if constexpr (N::kPairs) return (channel / 2 * kPageTokens + slot) * 2 + channel % 2;
+    return channel * kPageTokens + slot;
+  }
+  static size_t value_at(size_t channel, size_t slot, size_t head_dim) {
+    const size_t width = padded_head_dim(head_dim);
+    if constexpr (N::kPairs) return (slot / 2 * width + channel) * 2 + slot % 2;
+    return slot * width + channel;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const StoreCodec> make_plain_codec(kernel::KvFormat format) {
+  switch (format) {
+    case kernel::KvFormat::kF32: return std::make_unique<PlainCodec<F32>>();
+    case kernel::KvFormat::kF16: return std::make_unique<PlainCodec<F16>>();
+    case kernel::KvFormat::kBF16: return std::make_unique<PlainCodec<BF16>>();
+  }
+  return nullptr;
+}
+
+}  // namespace fathom::kv

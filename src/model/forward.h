@@ -1,0 +1,96 @@
+// The forward pass: tokens in, logits out.
+//
+// A Batch is a flat list of tokens of any sequences; nothing here knows which token belongs to
+// whom, so a token's result does not depend on what else is in the batch. The model sees the cache
+// through one call, Attention::attend().
+//
+// A Forward owns the scratch of one engine: use it from one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/thread_pool.h"
+#include "kernel/kernels.h"
+#include "model/model.h"
+#include "model/rope.h"
+
+namespace fathom::model {
+
+struct Batch {
+  std::span<const int32_t> tokens;     // [n], each below the vocabulary's size
+  std::span<const int32_t> positions;  // [n]
+  std::span<const uint32_t> outputs;   // indices of the tokens whose logits are wanted, ascending
+};
+
+struct AttendCall {
+  size_t layer = 0;
+  const float* q = nullptr;  // [n][heads][head_dim], rotated
+  const float* k = nullptr;  // [n][kv_heads][head_dim], rotated
+  const float* v = nullptr;  // [n][kv_heads][head_dim]
+  float* out = nullptr;      // [n][heads][head_dim]
+  float scale = 1.0f;
+  float soft_cap = 0.0f;  // 0: none
+  int32_t window = 0;     // 0: none
+};
+
+// The cache as the model sees it: append these keys and values, attend these queries.
+class Attention {
+ public:
+  virtual ~Attention() = default;
+  virtual void attend(const AttendCall& call) = 0;
+};
+
+class Forward {
+ public:
+  // `max_tokens`: of a batch. `context`: positions that a sequence may reach.
+  Forward(std::shared_ptr<const Model> model, ThreadPool& pool, const kernel::Kernels& kernels,
+          size_t max_tokens, size_t context);
+  ~Forward();
+
+  // logits: [outputs][vocab]. REQUIRES: at most max_tokens tokens.
+  void run(const Batch& batch, Attention& attention, std::span<float> logits);
+
+  size_t max_tokens() const { return max_tokens_; }
+  const Config& config() const { return model_->config(); }
+  size_t scratch_bytes() const;
+
+ private:
+  struct Product;  // a weight matrix and where its result goes
+  struct Task;     // some tiles of a product
+  void embed(const Batch& batch);
+  void rotate_tables(const Batch& batch);
+  void layer(size_t index, Attention& attention);
+  void attention_block(size_t index, Attention& attention);
+  void feed_forward_block(const LayerWeights& w);
+  void output(const Batch& batch, std::span<float> logits);
+
+  // The vocabulary of a layer: each runs over the batch's tokens in parallel.
+  void norm(const float* x, const Vector& weight, float* out);
+  void norm_heads(float* x, size_t heads, const Vector& weight);
+  void rotate(float* x, size_t heads, size_t table);
+  void add_residual(const float* y, const Vector& post_norm);
+  void multiply(const float* x, size_t k, std::span<const Product> products);
+  void prepare(const kernel::Activations& x, std::span<const Product> products);
+  void add_bias(std::span<const Product> products);
+  template <class Fn>
+  void for_tokens(Fn fn);
+
+  std::shared_ptr<const Model> model_;
+  ThreadPool& pool_;
+  const kernel::Kernels& kernels_;
+  size_t max_tokens_;
+  std::vector<Rope> ropes_;  // global, then local if there is one
+
+  size_t tokens_ = 0;  // of the batch being run
+  Buffer<float> x_, h_, q_, k_, v_, attended_, gate_, up_;
+  Buffer<float> cos_[2], sin_[2];  // [table]: [max_tokens][pairs]
+  std::vector<Task> tasks_;
+  kernel::ActivationBuffer activations_;
+  std::vector<Buffer<std::byte>> scratch_;  // one a worker
+};
+
+}  // namespace fathom::model
