@@ -51,7 +51,7 @@ const RefusedCase kRefused[] = {
      },
      ErrorCode::kBadFile, "merge 1"},
     {"merge with nothing", [](auto& v) { v.merges = {"a "}; }, ErrorCode::kBadFile, "merge 0"},
-    {"unknown pre-tokenizer", [](auto& v) { v.pre = "x"; }, ErrorCode::kUnsupported, "'x'"},
+    {"unknown pre-tokenizer", [](auto& v) { v.pre = "no such"; }, ErrorCode::kUnsupported, "'no such'"},
     {"bad pattern", [](auto& v) { v.pre_patterns = {"[a"}; }, ErrorCode::kUnsupported, "[a"},
 };
 
