@@ -17,7 +17,9 @@ namespace {
 
 class FileHandle {
  public:
-  explicit FileHandle(const std::string& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  // Not blocking: opening a named pipe must fail as what it is, not wait for a writer.
+  explicit FileHandle(const std::string& path)
+      : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
     if (fd_ < 0) throw bad_file(path, "cannot be opened: {}", std::strerror(errno));
   }
   FileHandle(const FileHandle&) = delete;
@@ -47,30 +49,42 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : path_(std::move(other.path_)),
+      own_(std::move(other.own_)),
       data_(std::exchange(other.data_, nullptr)),
       size_(std::exchange(other.size_, 0)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
+  std::swap(own_, other.own_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (mapped()) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+MappedFile MappedFile::from_bytes(std::string path, std::vector<std::byte> bytes) {
+  MappedFile file;
+  file.path_ = std::move(path);
+  file.own_ = std::move(bytes);
+  file.data_ = file.own_.data();
+  file.size_ = file.own_.size();
+  return file;
 }
 
 void MappedFile::will_read(size_t offset, size_t length) const {
-  if (offset >= size_) return;
+  if (!mapped() || offset >= size_) return;
   const size_t begin = offset / 4096 * 4096;
-  const size_t end = std::min(size_, offset + length);
+  const size_t end = offset + std::min(length, size_ - offset);
   ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_WILLNEED);
 }
 
 void MappedFile::drop(size_t offset, size_t length) const {
+  if (!mapped() || offset >= size_) return;
   const size_t begin = (offset + 4095) / 4096 * 4096;
-  const size_t end = std::min(size_, offset + length) / 4096 * 4096;
+  const size_t end = (offset + std::min(length, size_ - offset)) / 4096 * 4096;
   if (end > begin) {
     ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
   }

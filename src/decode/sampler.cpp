@@ -28,20 +28,20 @@ void require(bool ok, std::string_view option, double value, std::string_view ra
 
 }  // namespace
 
-void SamplingOptions::check() const {
-  require(temperature >= 0 && std::isfinite(temperature), "--temp", temperature, "0 or more");
-  require(top_k >= 0, "--top-k", top_k, "0 or more");
-  require(top_p > 0 && top_p <= 1, "--top-p", top_p, "above 0 and at most 1");
-  require(min_p >= 0 && min_p <= 1, "--min-p", min_p, "between 0 and 1");
-  require(typical_p > 0 && typical_p <= 1, "--typical", typical_p, "above 0 and at most 1");
-  require(repeat_penalty > 0 && std::isfinite(repeat_penalty), "--repeat-penalty", repeat_penalty,
+void check(const SamplingOptions& o) {
+  require(o.temperature >= 0 && std::isfinite(o.temperature), "--temp", o.temperature, "0 or more");
+  require(o.top_k >= 0, "--top-k", o.top_k, "0 or more");
+  require(o.top_p > 0 && o.top_p <= 1, "--top-p", o.top_p, "above 0 and at most 1");
+  require(o.min_p >= 0 && o.min_p <= 1, "--min-p", o.min_p, "between 0 and 1");
+  require(o.typical_p > 0 && o.typical_p <= 1, "--typical", o.typical_p, "above 0 and at most 1");
+  require(o.repeat_penalty > 0 && std::isfinite(o.repeat_penalty), "--repeat-penalty", o.repeat_penalty,
           "above 0");
-  require(std::isfinite(frequency_penalty), "--frequency-penalty", frequency_penalty, "a number");
-  require(std::isfinite(presence_penalty), "--presence-penalty", presence_penalty, "a number");
-  require(repeat_last_n >= -1, "--repeat-last-n", repeat_last_n, "-1 or more");
+  require(std::isfinite(o.frequency_penalty), "--frequency-penalty", o.frequency_penalty, "a number");
+  require(std::isfinite(o.presence_penalty), "--presence-penalty", o.presence_penalty, "a number");
+  require(o.repeat_last_n >= -1, "--repeat-last-n", o.repeat_last_n, "-1 or more");
 }
 
-Sampler::Sampler(SamplingOptions options) : options_(std::move(options)) { options_.check(); }
+Sampler::Sampler(SamplingOptions options) : options_(std::move(options)) { check(options_); }
 
 void Sampler::accept(TokenId token) { history_.push_back(token); }
 

@@ -8,6 +8,8 @@
 // same text, however the tokens were computed. Not thread-safe; one a sequence.
 #pragma once
 
+#include <fathom/options.h>
+
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -17,22 +19,10 @@ namespace fathom::decode {
 
 using TokenId = int32_t;
 
-struct SamplingOptions {
-  float temperature = 0.0f;  // 0: greedy
-  int top_k = 40;            // 0: all
-  float top_p = 0.95f;       // 1: off
-  float min_p = 0.05f;       // 0: off
-  float typical_p = 1.0f;    // 1: off
-  float repeat_penalty = 1.0f;     // divides positive, multiplies negative logits; 1: off
-  float frequency_penalty = 0.0f;  // subtracted once an occurrence
-  float presence_penalty = 0.0f;   // subtracted if there is any
-  int repeat_last_n = 64;          // tokens that penalties look back on; -1: all
-  std::vector<std::pair<TokenId, float>> logit_bias;
-  uint64_t seed = 0;
+using fathom::SamplingOptions;
 
-  // Throws Error(kUsage) naming the option that is out of its range.
-  void check() const;
-};
+// Throws Error(kUsage) naming the option that is out of its range.
+void check(const SamplingOptions& options);
 
 class Sampler {
  public:

@@ -22,8 +22,7 @@ class ByteReader {
   size_t left() const { return bytes_.size() - offset_; }
 
   template <class T>
-    requires std::integral<T> || std::floating_point<T>
-  T read(std::string_view field) {
+  requires std::integral<T> || std::floating_point<T> T read(std::string_view field) {
     T value;
     std::memcpy(&value, take(sizeof(T), field).data(), sizeof(T));
     return value;

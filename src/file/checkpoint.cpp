@@ -1,12 +1,12 @@
 #include "file/checkpoint.h"
 
 #include <filesystem>
-#include <numeric>
 
 #include "base/checked.h"
 #include "base/error.h"
 #include "file/gguf.h"
 #include "file/huggingface.h"
+#include "file/quoted_name.h"
 
 namespace fathom::file {
 
@@ -34,11 +34,6 @@ Checkpoint Checkpoint::open(const std::string& path) {
   return open_gguf(path);
 }
 
-uint64_t Checkpoint::file_bytes() const {
-  return std::accumulate(files_.begin(), files_.end(), uint64_t{0},
-                         [](uint64_t sum, const auto& f) { return sum + f->bytes().size(); });
-}
-
 const TensorView* Checkpoint::find(std::string_view name) const {
   const auto it = by_name_.find(name);
   return it == by_name_.end() ? nullptr : &tensors_[it->second];
@@ -46,7 +41,7 @@ const TensorView* Checkpoint::find(std::string_view name) const {
 
 const TensorView& Checkpoint::require(std::string_view name) const {
   if (const TensorView* tensor = find(name)) return *tensor;
-  throw bad_file(path_, "tensor '{}' is missing", name);
+  throw bad_file(path_, "tensor {} is missing", quoted_name(name));
 }
 
 CheckpointBuilder::CheckpointBuilder(std::string path, std::string format) {
@@ -55,28 +50,38 @@ CheckpointBuilder::CheckpointBuilder(std::string path, std::string format) {
   checkpoint_.format_ = std::move(format);
 }
 
-const MappedFile& CheckpointBuilder::add_file(const std::string& path) {
-  checkpoint_.files_.push_back(std::make_unique<MappedFile>(path));
+const MappedFile& CheckpointBuilder::add_file(MappedFile file) {
+  checkpoint_.file_bytes_ += file.bytes().size();
+  checkpoint_.files_.push_back(std::make_unique<MappedFile>(std::move(file)));
   return *checkpoint_.files_.back();
 }
 
 void CheckpointBuilder::add_tensor(TensorView view) {
   const std::string& path = view.file->path();
+  const std::string name = quoted_name(view.name);
   const std::optional<uint64_t> bytes = tensor_bytes(view.type, view.shape);
   if (!bytes) {
-    throw bad_file(path, "tensor '{}' has an impossible shape for {}: [{}]", view.name,
+    throw bad_file(path, "tensor {} has an impossible shape for {}: [{}]", name,
                    info(view.type).name, fmt::join(view.shape, ", "));
   }
   const size_t file_size = view.file->bytes().size();
   if (view.offset > file_size || *bytes > file_size - view.offset) {
-    throw bad_file(path, "tensor '{}' needs {} bytes at offset {}, but the file ends at {}",
-                   view.name, *bytes, view.offset, file_size);
+    throw bad_file(path, "tensor {} needs {} bytes at offset {}, but the file ends at {}", name,
+                   *bytes, view.offset, file_size);
   }
   view.data = view.file->bytes().subspan(view.offset, *bytes);
   if (!checkpoint_.by_name_.emplace(view.name, checkpoint_.tensors_.size()).second) {
-    throw bad_file(path, "tensor '{}' is there twice", view.name);
+    throw bad_file(path, "tensor {} is there twice", name);
   }
   checkpoint_.tensors_.push_back(std::move(view));
+}
+
+void CheckpointBuilder::add_owned_tensor(TensorView view, std::vector<std::byte> bytes) {
+  checkpoint_.files_.push_back(
+      std::make_unique<MappedFile>(MappedFile::from_bytes(checkpoint_.path_, std::move(bytes))));
+  view.file = checkpoint_.files_.back().get();
+  view.offset = 0;
+  add_tensor(std::move(view));
 }
 
 }  // namespace fathom::file

@@ -1,13 +1,33 @@
 // A model on disk: named tensors and metadata, whatever the container.
 //
-// open() takes a GGUF file (v2 or v3), the first part of a split GGUF (`-00001-of-0000N.gguf`), or a
-// Hugging Face folder (config.json, tokenizer.json, *.safetensors), which is presented under GGUF's
-// names. Everything is validated against the files' sizes before a Checkpoint exists: a TensorView
-// is always in bounds, has a known type, 1 to 4 dimensions, whole blocks per row, and no two
-// tensors share a name. Overlapping tensors are allowed (they are only read).
+// open() takes a GGUF file (v2 or v3), the first part of a split GGUF (`-00001-of-0000N.gguf`), or
+// a Hugging Face folder (config.json, tokenizer.json, *.safetensors), which is presented under
+// GGUF's names. Everything is validated against the files' sizes before a Checkpoint exists: a
+// TensorView is always in bounds, has a known type, 1 to 4 dimensions, whole blocks per row, starts
+// at a multiple of eight bytes (GGUF) or of its elements' size (safetensors), and no two tensors
+// share a name. Overlapping tensors are allowed (they are only read).
 //
 // Move-only; owns the mappings that its views point into. Safe to read from any thread. Throws
 // Error(kBadFile | kUnsupported) naming the file and the field.
+//
+// Metadata is GGUF's, and a Hugging Face folder adds what GGUF leaves to be guessed from names:
+//
+//   fathom.rope.style               "half": RoPE turns values i and i + d/2. Without the key the
+//                                   architecture says which ("llama" in GGUF is "adjacent": 2i,
+//                                   2i+1)
+//   fathom.tokenizer.pre_patterns   strings: the expressions of the pre-tokenizer, in order; every
+//                                   one splits what the former left into its matches and the rest
+//   fathom.tokenizer.ignore_merges  bool: a piece that is a token is taken without merging
+//   fathom.tokenizer.normalizer     "nfc": the text is normalised before it is split
+//   fathom.tokenizer.eos_ids        integers: every token that ends a reply, as the folder says
+//   fathom.tokenizer.lstrip_ids     integers: tokens that swallow the white space before them,
+//   fathom.tokenizer.rstrip_ids     ... and after them
+//
+// and always says what GGUF's converter writes only sometimes, under GGUF's own keys:
+//
+//   {arch}.attention.sliding_window_pattern  integers, one a layer: 1 where the window applies
+//   {arch}.attention.scale                   what scores are multiplied by, if not 1/sqrt(d)
+//   {arch}.rope.freq_base_swa                the base in the layers with a window, if another
 #pragma once
 
 #include <cstddef>
@@ -27,10 +47,10 @@ namespace fathom::file {
 struct TensorView {
   std::string name;
   TensorType type = TensorType::kF32;
-  std::vector<uint64_t> shape;         // fastest axis first: {columns, rows, ...}
-  std::span<const std::byte> data;     // rows() rows of row_bytes() bytes
-  const MappedFile* file = nullptr;    // where data lies
-  size_t offset = 0;                   // of data in the file
+  std::vector<uint64_t> shape;       // fastest axis first: {columns, rows, ...}
+  std::span<const std::byte> data;   // rows() rows of row_bytes() bytes
+  const MappedFile* file = nullptr;  // where data lies; in memory only for converted tensors
+  size_t offset = 0;                 // of data in the file
 
   uint64_t columns() const { return shape.empty() ? 1 : shape[0]; }
   uint64_t rows() const;  // product of the other axes
@@ -47,7 +67,7 @@ class Checkpoint {
   const std::string& format() const { return format_; }
   const Metadata& metadata() const { return metadata_; }
   std::span<const TensorView> tensors() const { return tensors_; }
-  uint64_t file_bytes() const;
+  uint64_t file_bytes() const { return file_bytes_; }  // on disk, all parts together
 
   const TensorView* find(std::string_view name) const;  // nullptr where there is none
   const TensorView& require(std::string_view name) const;
@@ -59,8 +79,9 @@ class Checkpoint {
   std::string format_;
   Metadata metadata_;
   std::vector<std::unique_ptr<MappedFile>> files_;
-  std::vector<TensorView> tensors_;                        // in file order
-  std::map<std::string, size_t, std::less<>> by_name_;     // -> index in tensors_
+  uint64_t file_bytes_ = 0;
+  std::vector<TensorView> tensors_;                     // in file order
+  std::map<std::string, size_t, std::less<>> by_name_;  // -> index in tensors_
 };
 
 // What a container's reader fills. Not for use outside file/.
@@ -69,9 +90,13 @@ class CheckpointBuilder {
   CheckpointBuilder(std::string path, std::string format);
 
   Metadata& metadata() { return checkpoint_.metadata_; }
-  const MappedFile& add_file(const std::string& path);
+  const MappedFile& add_file(MappedFile file);
   // Checks the view against its file (shape, type, bounds) and the name against those there are.
   void add_tensor(TensorView view);
+  // A tensor that is not as it should be in any file: the checkpoint owns these bytes. `view` says
+  // name, type and shape.
+  void add_owned_tensor(TensorView view, std::vector<std::byte> bytes);
+  const Checkpoint& so_far() const { return checkpoint_; }
   void set_format(std::string format) { checkpoint_.format_ = std::move(format); }
   Checkpoint finish() { return std::move(checkpoint_); }
 

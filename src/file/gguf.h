@@ -13,4 +13,7 @@ namespace fathom::file {
 // an error that names the first.
 Checkpoint open_gguf(const std::string& path);
 
+// One whole file, wherever its bytes are.
+Checkpoint read_gguf(MappedFile file);
+
 }  // namespace fathom::file

@@ -1,13 +1,14 @@
 #include "file/metadata.h"
 
 #include "base/error.h"
+#include "file/quoted_name.h"
 
 namespace fathom::file {
 namespace {
 
 std::string_view type_name(const Value& value) {
-  constexpr std::string_view kNames[] = {"a bool",   "an integer",         "a number",
-                                         "a string", "an integer array", "a number array",
+  constexpr std::string_view kNames[] = {"a bool",        "an integer",       "a number",
+                                         "a string",      "an integer array", "a number array",
                                          "a string array"};
   return kNames[value.index()];
 }
@@ -15,7 +16,8 @@ std::string_view type_name(const Value& value) {
 template <class T>
 const T& as(const Metadata& m, std::string_view key, const Value& value, std::string_view wanted) {
   if (const T* typed = std::get_if<T>(&value)) return *typed;
-  throw bad_file(m.source(), "metadata key '{}' is {}, not {}", key, type_name(value), wanted);
+  throw bad_file(m.source(), "metadata key {} is {}, not {}", quoted_name(key), type_name(value),
+                 wanted);
 }
 
 }  // namespace
@@ -48,12 +50,12 @@ std::string Metadata::text(std::string_view key, std::string_view fallback) cons
 }
 
 int64_t Metadata::require_integer(std::string_view key) const {
-  if (!has(key)) throw bad_file(source_, "metadata key '{}' is missing", key);
+  if (!has(key)) throw bad_file(source_, "metadata key {} is missing", quoted_name(key));
   return integer(key, 0);
 }
 
 std::string Metadata::require_text(std::string_view key) const {
-  if (!has(key)) throw bad_file(source_, "metadata key '{}' is missing", key);
+  if (!has(key)) throw bad_file(source_, "metadata key {} is missing", quoted_name(key));
   return text(key, "");
 }
 

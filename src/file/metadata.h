@@ -28,7 +28,9 @@ class Metadata {
   Metadata() = default;
   explicit Metadata(std::string source) : source_(std::move(source)) {}
 
-  void set(std::string key, Value value) { values_.insert_or_assign(std::move(key), std::move(value)); }
+  void set(std::string key, Value value) {
+    values_.insert_or_assign(std::move(key), std::move(value));
+  }
 
   bool has(std::string_view key) const { return find(key) != nullptr; }
   const Value* find(std::string_view key) const;

@@ -79,8 +79,7 @@ uint8_t packed_trits(const uint8_t* codes, int stride, int count) {
 }  // namespace
 
 void encode_iq4_nl(const float* x, uint8_t* block) {
-  const float scale = fit_levels(x);
-  put_half(scale, block);
+  const float scale = put_half(fit_levels(x), block);
   uint8_t codes[32];
   level_codes(x, scale, codes);
   put_nibbles(codes, block + 2);
@@ -91,7 +90,7 @@ void encode_iq4_xs(const float* x, uint8_t* block) {
   for (int b = 0; b < 8; ++b) fitted[b] = fit_levels(x + 32 * b);
   const float step = signed_peak(fitted) / -32.0f;
   const float inverse = inverse_or_zero(step);
-  put_half(step, block);
+  const float d = put_half(step, block);
   uint16_t high = 0;
   std::memset(block + 4, 0, 4);
   for (int b = 0; b < 8; ++b) {
@@ -100,7 +99,7 @@ void encode_iq4_xs(const float* x, uint8_t* block) {
     block[4 + b / 2] |= static_cast<uint8_t>((bits & 15) << (4 * (b % 2)));
     high |= static_cast<uint16_t>((bits >> 4) << (2 * b));
     uint8_t codes[32];
-    level_codes(x + 32 * b, step * static_cast<float>(scale), codes);
+    level_codes(x + 32 * b, d * static_cast<float>(scale), codes);
     put_nibbles(codes, block + 8 + 16 * b);
   }
   std::memcpy(block + 2, &high, sizeof(high));

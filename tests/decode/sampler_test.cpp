@@ -145,7 +145,7 @@ TEST(Sampler, OptionsOutOfRangeAreNamed) {
     SamplingOptions o;
     set(o);
     try {
-      o.check();
+      check(o);
     } catch (const Error& e) {
       return e.what();
     }

@@ -1,0 +1,61 @@
+// A text that grows in the cache, and the replies generated from it.
+//
+// Not thread-safe; sessions of one engine take turns.
+#pragma once
+
+#include <fathom/fathom.h>
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/prompt.h"
+
+namespace fathom::engine {
+
+class Session {
+ public:
+  explicit Session(std::shared_ptr<Engine> engine);
+
+  Engine& engine() { return *engine_; }
+  const std::vector<TokenId>& tokens() const { return tokens_; }
+
+  // Appends tokens. Throws Error(kTooLong) before anything is read where they do not fit. Returns
+  // false where `progress` ended it early; what was read stays.
+  bool feed(std::span<const TokenId> tokens, const Progress& progress = {});
+  void feed_text(std::string_view text, const Progress& progress = {});
+
+  // Makes the text equal to `tokens`: keeps the cache of the common beginning, forgets the rest,
+  // reads what is new. At least the last token is read.
+  bool rewrite(std::span<const TokenId> tokens, const Progress& progress = {});
+
+  // Continues the text. Throws Error(kUsage) where there is nothing to continue.
+  Reply generate(const GenerateOptions& options, const OnText& on_text);
+
+  // Appends a turn of the user in the model's chat format, and generates the reply. Text fed before
+  // the first turn stands before the conversation.
+  Reply ask(const std::string& question, const GenerateOptions& options, const OnText& on_text);
+  // Sets the system message. REQUIRES: nothing was asked yet.
+  void set_system(const std::string& content) { messages_.push_back({"system", content}); }
+
+  Session fork() const;
+
+ private:
+  Session(std::shared_ptr<Engine> engine, kv::SequenceCache cache);
+  void require_room(size_t more) const;
+  StopReason decode(const GenerateOptions& options, const OnText& on_text, Reply& reply);
+
+  std::shared_ptr<Engine> engine_;
+  kv::SequenceCache cache_;
+  std::vector<TokenId> tokens_;
+  std::vector<float> logits_;  // of the last token; empty before the first
+  std::vector<Message> messages_;  // of the conversation
+  std::string conversation_;       // as rendered, with the last reply: what the cache holds of it
+  // Since the last reply: what the next one will say it cost.
+  size_t fed_tokens_ = 0;
+  double fed_seconds_ = 0;
+};
+
+}  // namespace fathom::engine
