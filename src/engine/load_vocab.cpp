@@ -131,6 +131,8 @@ VocabData load_vocab(const Metadata& metadata) {
   vocab.ignore_merges = read_flag(metadata, "fathom.tokenizer.ignore_merges");
   vocab.strip_left = read_ids(metadata, "fathom.tokenizer.strip_left");
   vocab.strip_right = read_ids(metadata, "fathom.tokenizer.strip_right");
+  vocab.normalizer = metadata.text("fathom.tokenizer.normalizer", "");
+  vocab.ends = read_ids(metadata, "fathom.tokenizer.eos_ids");
   guess_strips(metadata, vocab);
   return vocab;
 }
