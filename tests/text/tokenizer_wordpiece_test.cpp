@@ -38,12 +38,8 @@ TEST(BasicWords, AreCutAtPunctuationAndChinese) {
 }
 
 TEST(BasicWords, LoseControlCharactersAndBrokenBytes) {
-  EXPECT_THAT(words(std::string("a\0b\x01"
-                                "c\xFF"
-                                "d\xEF\xBF\xBD"
-                                "e\xE2\x80\x8B"
-                                "f",
-                                17)),
+  const std::string nul(1, '\0'), replacement = "\xEF\xBF\xBD", zero_width = "\xE2\x80\x8B";
+  EXPECT_THAT(words("a" + nul + "b\x01" + "c\xFF" + "d" + replacement + "e" + zero_width + "f"),
               ElementsAre("abcdef"));
   EXPECT_THAT(words(" \t\r\n"), IsEmpty());
 }
