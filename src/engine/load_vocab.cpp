@@ -97,7 +97,8 @@ bool is_special(TokenKind kind) {
 // that, so the names have to do, as in llama.cpp.
 void guess_strips(const Metadata& metadata, VocabData& vocab) {
   const std::string name = lower_case(metadata.text("general.name", ""));
-  const bool phi3 = name.find("phi-3") != name.npos || name.find("phi3") != name.npos;
+  const bool phi3 =
+      name.find("phi-3") != std::string::npos || name.find("phi3") != std::string::npos;
   const bool jina =
       vocab.pre == "jina-v2-de" || vocab.pre == "jina-v2-es" || vocab.pre == "jina-v2-code";
   for (size_t i = 0; i < std::min(vocab.tokens.size(), vocab.kinds.size()); ++i) {
