@@ -20,5 +20,6 @@ Runner add_template(CLI::App& app);
 Runner add_synth(CLI::App& app);
 Runner add_perplexity(CLI::App& app);
 Runner add_policies(CLI::App& app);
+Runner add_bench(CLI::App& app);
 
 }  // namespace fathom::cli

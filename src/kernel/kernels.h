@@ -15,6 +15,7 @@
 #include "base/tensor_type.h"
 #include "kernel/attention.h"
 #include "kernel/elementwise.h"
+#include "kernel/limits.h"
 #include "kernel/matmul.h"
 
 namespace fathom::kernel {
@@ -25,6 +26,7 @@ struct Kernels {
   MatmulFn (*matmul)(TensorType type);
   AttendFn (*attend)(KvFormat format);
   ElementwiseKernels elementwise;
+  LimitKernels limits;
   // The cache format that this instruction set multiplies fastest.
   KvFormat native_kv;
 };

@@ -8,5 +8,6 @@ namespace fathom::kernel {
 MatmulFn avx2_matmul(TensorType type);
 AttendFn avx2_attend(KvFormat format);
 extern const ElementwiseKernels avx2_elementwise;
+extern const LimitKernels avx2_limits;
 
 }  // namespace fathom::kernel

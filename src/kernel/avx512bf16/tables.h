@@ -7,5 +7,6 @@ namespace fathom::kernel {
 
 MatmulFn avx512bf16_matmul(TensorType type);
 AttendFn avx512bf16_attend(KvFormat format);
+double avx512bf16_rounds(size_t n);  // for LimitKernels
 
 }  // namespace fathom::kernel

@@ -8,5 +8,6 @@ namespace fathom::kernel {
 MatmulFn scalar_matmul(TensorType type);
 AttendFn scalar_attend(KvFormat format);
 extern const ElementwiseKernels scalar_elementwise;
+extern const LimitKernels scalar_limits;
 
 }  // namespace fathom::kernel

@@ -1,0 +1,165 @@
+#include "eval/speed.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/error.h"
+
+namespace fathom::eval {
+namespace {
+
+using engine::TokenId;
+using Clock = std::chrono::steady_clock;
+
+// Tokens of no meaning: speed does not depend on which.
+std::vector<TokenId> some_tokens(size_t n, size_t vocab) {
+  std::vector<TokenId> out(n);
+  uint64_t state = 1;
+  for (TokenId& id : out) {
+    state = state * 6364136223846793005ull + 1442695040888963407ull;
+    id = static_cast<TokenId>((state >> 33) % vocab);
+  }
+  return out;
+}
+
+// Multiply-adds and bytes of a model's matrices, by the peak they run at.
+struct Work {
+  double int8 = 0, bf16 = 0, f32 = 0;  // multiply-adds
+  double bytes = 0;
+
+  void add(const kernel::Matrix& m, double tokens) {
+    const double macs = double(m.rows()) * double(m.columns()) * tokens;
+    switch (kernel::act_form(m.type())) {
+      case kernel::ActForm::kInt8: int8 += macs; break;
+      case kernel::ActForm::kBFloat: bf16 += macs; break;
+      case kernel::ActForm::kFloat: f32 += macs; break;
+    }
+  }
+  double macs() const { return int8 + bf16 + f32; }
+  double seconds(const MachineLimits& limits) const {
+    const double f = limits.f32_macs_per_second;
+    const double compute = int8 / limits.int8_macs_per_second.value_or(f) +
+                           bf16 / limits.bf16_macs_per_second.value_or(f) + f32 / f;
+    return std::max(compute, bytes / limits.read_bytes_per_second);
+  }
+};
+
+class WorkCount {
+ public:
+  WorkCount(const engine::Engine& engine) : engine_(engine) {}
+
+  // A step of n tokens behind `depth` others, with one token's logits.
+  Work step(size_t n, size_t depth) const {
+    const model::Weights& w = engine_.model().weights();
+    Work work;
+    for (const model::LayerWeights& layer : w.layers) {
+      for (const model::Linear* l : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up,
+                                     &layer.down}) {
+        work.add(l->weights, double(n));
+        work.bytes += double(l->weights.bytes());
+      }
+    }
+    const kernel::Matrix& output = w.output.rows() > 0 ? w.output : w.embedding;
+    work.add(output, 1);
+    work.bytes += double(output.bytes());
+    add_attention(n, depth, work);
+    return work;
+  }
+
+ private:
+  void add_attention(size_t n, size_t depth, Work& work) const {
+    const model::Config& c = engine_.model().config();
+    const kv::Policy& policy = engine_.runner().policy();
+    for (size_t l = 0; l < c.layers; ++l) {
+      const double window = c.windowed(l) ? double(c.window) : 1e18;
+      const double keys = std::min(window, double(depth) + (double(n) + 1) / 2);  // a query's mean
+      const double macs = 2.0 * double(n) * keys * double(c.heads * c.head_dim);
+      if (policy.store->format() == kernel::KvFormat::kBF16) {
+        work.bf16 += macs;
+      } else {
+        work.f32 += macs;
+      }
+      const double read = std::min(window, double(depth + n));
+      work.bytes += read / double(kernel::kPageTokens) * double(c.kv_heads) *
+                    double(policy.store->page_bytes(c.head_dim));
+    }
+  }
+
+  const engine::Engine& engine_;
+};
+
+Work total_work(const engine::Engine& engine, const SpeedTest& test) {
+  const WorkCount count(engine);
+  Work total;
+  const size_t batch = test.prompt > 0 ? engine.runner().options().batch_tokens : 1;
+  const size_t tokens = test.prompt > 0 ? test.prompt : test.generate;
+  for (size_t at = 0; at < tokens; at += batch) {
+    const Work step = count.step(std::min(batch, tokens - at), test.depth + at);
+    total.int8 += step.int8;
+    total.bf16 += step.bf16;
+    total.f32 += step.f32;
+    total.bytes += step.bytes;
+  }
+  return total;
+}
+
+double run_once(engine::Engine& engine, const SpeedTest& test, const kv::SequenceCache& behind,
+                size_t& kv_bytes) {
+  kv::SequenceCache cache = behind.fork();
+  const size_t n = test.prompt > 0 ? test.prompt : test.generate;
+  const std::vector<TokenId> tokens = some_tokens(n, engine.tokenizer().size());
+  const auto start = Clock::now();
+  if (test.prompt > 0) {
+    engine.runner().read(cache, tokens);
+  } else {
+    for (const TokenId& id : tokens) engine.runner().read(cache, {&id, 1});
+  }
+  const std::chrono::duration<double> took = Clock::now() - start;
+  kv_bytes = cache.bytes();
+  return double(n) / took.count();
+}
+
+}  // namespace
+
+std::string SpeedTest::name() const {
+  const std::string base = prompt > 0 ? fmt::format("pp{}", prompt) : fmt::format("tg{}", generate);
+  return depth > 0 ? fmt::format("{} @ d{}", base, depth) : base;
+}
+
+double SpeedResult::median() const {
+  std::vector<double> sorted = tokens_per_second;
+  std::sort(sorted.begin(), sorted.end());
+  const size_t n = sorted.size();
+  return n % 2 == 1 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+}
+
+SpeedResult measure_speed(engine::Engine& engine, const SpeedTest& test, size_t repetitions,
+                          const MachineLimits& limits, const Progress& progress) {
+  const size_t n = test.prompt > 0 ? test.prompt : test.generate;
+  if (test.depth + n > engine.context()) {
+    throw with_hint(usage_error(test.name(), "needs a context of {}, there are {}", test.depth + n,
+                                engine.context()),
+                    "ask for a larger one with --ctx");
+  }
+  kv::SequenceCache behind = engine.runner().new_cache();
+  if (test.depth > 0) {
+    engine.runner().read(behind, some_tokens(test.depth, engine.tokenizer().size()), progress);
+  }
+  SpeedResult result;
+  result.test = test;
+  const Work work = total_work(engine, test);
+  result.limit = double(n) / work.seconds(limits);
+  result.macs = static_cast<size_t>(work.macs());
+  result.bytes = static_cast<size_t>(work.bytes);
+  SpeedTest warm_up = test;
+  warm_up.prompt = std::min<size_t>(test.prompt, 512);
+  warm_up.generate = std::min<size_t>(test.generate, 4);
+  run_once(engine, warm_up, behind, result.kv_bytes);
+  for (size_t r = 0; r < repetitions; ++r) {
+    result.tokens_per_second.push_back(run_once(engine, test, behind, result.kv_bytes));
+    if (!report(progress, {"measuring", r + 1, repetitions, "runs"})) break;
+  }
+  return result;
+}
+
+}  // namespace fathom::eval
