@@ -201,7 +201,8 @@ class ConfigReader {
     }
     if (with == 0) return;
     set("attention.sliding_window", tokens);
-    if (with == std::ssize(layers)) return;
+    // Gemma's readers assume their usual period where nothing is said.
+    if (with == std::ssize(layers) && !result_.gemma()) return;
     const auto period = period_of(layers);
     set("attention.sliding_window_pattern", period ? Value(*period) : Value(std::move(layers)));
   }
