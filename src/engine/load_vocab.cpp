@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-namespace fathom {
+namespace fathom::engine {
 namespace {
 
 using file::Metadata;
@@ -135,4 +135,4 @@ VocabData load_vocab(const Metadata& metadata) {
   return vocab;
 }
 
-}  // namespace fathom
+}  // namespace fathom::engine

@@ -4,7 +4,7 @@
 #include "file/metadata.h"
 #include "text/vocab.h"
 
-namespace fathom {
+namespace fathom::engine {
 
 // Reads tokenizer.ggml.* and, where a reader of another format left them,
 // fathom.tokenizer.pre_patterns (strings), .ignore_merges (bool), .strip_left and .strip_right
@@ -12,4 +12,4 @@ namespace fathom {
 // other. Throws Error(kBadFile) naming the file and the key.
 text::VocabData load_vocab(const file::Metadata& metadata);
 
-}  // namespace fathom
+}  // namespace fathom::engine

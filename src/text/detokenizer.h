@@ -18,6 +18,9 @@ class Detokenizer {
                        Tokenizer::ControlTokens control = Tokenizer::ControlTokens::kHide)
       : tokenizer_(tokenizer), control_(control) {}
 
+  // The text continues one that was shown before: a space at its beginning is a space.
+  void continue_text() { fresh_ = false; }
+
   std::string push(TokenId id);
 
   // Ends the text: a character that was never completed becomes U+FFFD. Ready for another text.

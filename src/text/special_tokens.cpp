@@ -33,19 +33,25 @@ SpecialTokenSplitter::SpecialTokenSplitter(const VocabData& data, Which which) {
     if (!is_matched(data.kinds[i], which)) continue;
     const TokenId id = static_cast<TokenId>(i);
     trie_.add(data.tokens[i], static_cast<uint32_t>(entries_.size()));
-    entries_.push_back({id, contains(left, id), contains(right, id)});
+    const bool control = data.kinds[i] != TokenKind::kUserDefined;
+    entries_.push_back({id, control, contains(left, id), contains(right, id)});
   }
 }
 
-void SpecialTokenSplitter::split(std::string_view text, const Receiver& receiver) const {
+void SpecialTokenSplitter::split(std::string_view text, std::span<const TextRange> plain,
+                                 const Receiver& receiver) const {
   size_t done = 0;
+  const auto is_plain = [&plain](size_t begin, size_t end) {
+    while (!plain.empty() && plain.front().end <= begin) plain = plain.subspan(1);
+    return !plain.empty() && plain.front().begin < end;
+  };
   for (size_t at = 0; at < text.size();) {
     if (!trie_.may_begin(text[at])) {
       ++at;
       continue;
     }
     const auto found = trie_.longest_prefix(text.substr(at));
-    if (!found) {
+    if (!found || (entries_[found->number].control && is_plain(at, at + found->length))) {
       ++at;
       continue;
     }

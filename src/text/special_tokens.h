@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -13,6 +14,12 @@
 #include "text/vocab.h"
 
 namespace fathom::text {
+
+// Bytes [begin, end) of a text.
+struct TextRange {
+  size_t begin = 0;
+  size_t end = 0;
+};
 
 class SpecialTokenSplitter {
  public:
@@ -25,12 +32,15 @@ class SpecialTokenSplitter {
     FunctionRef<void(std::string_view text)> text;  // never empty
     FunctionRef<void(TokenId token)> token;
   };
-  // Calls the receiver for every part of the text, in order.
-  void split(std::string_view text, const Receiver& receiver) const;
+  // Calls the receiver for every part of the text, in order. Control tokens that touch one of the
+  // `plain` ranges, which ascend, are text.
+  void split(std::string_view text, std::span<const TextRange> plain,
+             const Receiver& receiver) const;
 
  private:
   struct Entry {
     TokenId token = 0;
+    bool control = false;
     bool strips_left = false;
     bool strips_right = false;
   };

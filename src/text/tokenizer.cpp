@@ -36,7 +36,7 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text, const EncodeOption
   const bool parse = options.special == SpecialTokens::kParse;
   const auto on_text = [&](std::string_view part) { encode_text(part, out); };
   const auto on_token = [&](TokenId token) { out.push_back(token); };
-  (parse ? all_special_ : user_defined_).split(text, {on_text, on_token});
+  (parse ? all_special_ : user_defined_).split(text, options.plain_ranges, {on_text, on_token});
   if (options.add == AddSpecial::kAsModelSays) append_end(out);
   return out;
 }

@@ -31,6 +31,8 @@ enum class AddSpecial {
 struct EncodeOptions {
   SpecialTokens special = SpecialTokens::kPlainText;
   AddSpecial add = AddSpecial::kAsModelSays;
+  // With kParse: parts, ascending, in which control tokens are text all the same.
+  std::span<const TextRange> plain_ranges = {};
 };
 
 class Tokenizer {

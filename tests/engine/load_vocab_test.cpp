@@ -35,7 +35,7 @@ TEST(LoadVocab, ReadsWhatIsThere) {
   m.set("fathom.tokenizer.pre_patterns", file::Strings{"x"});
   m.set("fathom.tokenizer.ignore_merges", true);
   m.set("fathom.tokenizer.strip_left", file::Integers{2});
-  const text::VocabData v = load_vocab(m);
+  const text::VocabData v = engine::load_vocab(m);
   EXPECT_EQ(v.model, "gpt2");
   EXPECT_EQ(v.pre, "qwen2");
   EXPECT_THAT(v.tokens, ElementsAre("a", "b", "<s>"));
@@ -53,7 +53,7 @@ TEST(LoadVocab, ReadsWhatIsThere) {
 }
 
 TEST(LoadVocab, LeavesUnsaidWhatTheFileDoesNotSay) {
-  const text::VocabData v = load_vocab(small_metadata());
+  const text::VocabData v = engine::load_vocab(small_metadata());
   EXPECT_EQ(v.pre, "");
   EXPECT_TRUE(v.scores.empty() && v.merges.empty() && v.pre_patterns.empty());
   EXPECT_FALSE(v.bos || v.eos || v.unknown || v.eot || v.eom || v.padding);
@@ -64,8 +64,8 @@ TEST(LoadVocab, MinusOneIsNone) {
   Metadata m = small_metadata();
   m.set("tokenizer.ggml.bos_token_id", int64_t{-1});
   m.set("tokenizer.ggml.padding_token_id", int64_t{0xFFFFFFFF});
-  EXPECT_FALSE(load_vocab(m).bos.has_value());
-  EXPECT_FALSE(load_vocab(m).padding.has_value());
+  EXPECT_FALSE(engine::load_vocab(m).bos.has_value());
+  EXPECT_FALSE(engine::load_vocab(m).padding.has_value());
 }
 
 struct BadCase {
@@ -93,7 +93,7 @@ TEST(LoadVocab, RefusesWrongTypesAndRanges) {
     Metadata m = small_metadata();
     m.set(c.key, c.value);
     try {
-      load_vocab(m);
+      engine::load_vocab(m);
       ADD_FAILURE() << c.key << " was accepted";
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ErrorCode::kBadFile);
@@ -108,9 +108,9 @@ TEST(LoadVocab, PhiThreesTokensEatTheSpaceBehindThem) {
   m.set("tokenizer.ggml.tokens", file::Strings{"a", "<|end|>", "<s>"});
   m.set("tokenizer.ggml.token_type", file::Integers{1, 3, 3});
   m.set("general.name", "Phi 3 mini");
-  EXPECT_TRUE(load_vocab(m).strip_right.empty());
+  EXPECT_TRUE(engine::load_vocab(m).strip_right.empty());
   m.set("general.name", "Phi3 Mini");
-  EXPECT_THAT(load_vocab(m).strip_right, ElementsAre(1));
+  EXPECT_THAT(engine::load_vocab(m).strip_right, ElementsAre(1));
 }
 
 }  // namespace

@@ -139,8 +139,8 @@ TEST_P(Elementwise, SoftCapAndAdd) {
 
 std::vector<const Kernels*> tables() { return {all_kernels().begin(), all_kernels().end()}; }
 INSTANTIATE_TEST_SUITE_P(EachIsa, Elementwise, testing::ValuesIn(tables()),
-                         [](const testing::TestParamInfo<const Kernels*>& info) {
-                           return std::string(info.param->name);
+                         [](const testing::TestParamInfo<const Kernels*>& p) {
+                           return std::string(p.param->name);
                          });
 
 }  // namespace

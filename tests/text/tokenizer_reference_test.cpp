@@ -17,7 +17,7 @@ namespace {
 constexpr const char* kFolder = "reference/tokenizer";
 
 std::unique_ptr<Tokenizer> open_tokenizer(const std::string& gguf) {
-  return Tokenizer::create(load_vocab(file::Checkpoint::open(gguf).metadata()));
+  return Tokenizer::create(engine::load_vocab(file::Checkpoint::open(gguf).metadata()));
 }
 
 std::vector<std::string> files_in(const char* folder, const std::string& extension) {

@@ -113,8 +113,7 @@ struct Avx2 {
   FATHOM_SIMD I sub_i32(I a, int b) { return _mm256_sub_epi32(a, _mm256_set1_epi32(b)); }
   template <int N>
   FATHOM_SIMD I shl_i32(I a) { return _mm256_slli_epi32(a, N); }
-  template <int N>
-  FATHOM_SIMD I shr_i32(I a) { return _mm256_srli_epi32(a, N); }
+  FATHOM_SIMD I shr_i32(I a, int n) { return _mm256_srl_epi32(a, _mm_cvtsi32_si128(n)); }
   FATHOM_SIMD F bits_to_float(I a) { return _mm256_castsi256_ps(a); }
 
   // --- bytes -------------------------------------------------------------------------------

@@ -103,8 +103,7 @@ struct Avx512 {
   FATHOM_SIMD I sub_i32(I a, int b) { return _mm512_sub_epi32(a, _mm512_set1_epi32(b)); }
   template <int N>
   FATHOM_SIMD I shl_i32(I a) { return _mm512_slli_epi32(a, N); }
-  template <int N>
-  FATHOM_SIMD I shr_i32(I a) { return _mm512_srli_epi32(a, N); }
+  FATHOM_SIMD I shr_i32(I a, int n) { return _mm512_srl_epi32(a, _mm_cvtsi32_si128(n)); }
   FATHOM_SIMD F bits_to_float(I a) { return _mm512_castsi512_ps(a); }
 
   // --- bytes -------------------------------------------------------------------------------

@@ -4,9 +4,10 @@
 // A decoder serves V::kLanes rows, lanes [lane, lane + kLanes) of the 16 of a tile, and sub-blocks
 // of 32 values:
 //   value = scale * (code - kZero) - min        codes unsigned, at most kMaxCode
-//   codes<b>(p, lane, out)  sub-block b of the block at p: 8 vectors, each 4 values of every row
-//   scale<b, half>(p, lane) scale of values [16 half, 16 half + 16) of the sub-block
-//   min<b, half>(p, lane)   where kMins
+//   codes<phase>(p, b, lane, out)  sub-block b of the block at p: 8 vectors, each 4 values of every
+//                                  row; phase = b % kPhases, a constant where bits are picked by it
+//   scale<half>(p, b, lane)        scale of values [16 half, 16 half + 16) of the sub-block
+//   min<half>(p, b, lane)          where kMins
 // kHalves is 2 where the two 16s of a sub-block have scales of their own, else 1. kMaxCode 255
 // stands for signed codes passed through V::from_signed.
 #pragma once
@@ -25,6 +26,7 @@ struct DecoderBase {
   static constexpr size_t kBlockValues = kValues;
   static constexpr size_t kBlockBytes = kFileBytes * 16;
   static constexpr int kHalves = 1;
+  static constexpr size_t kPhases = 1;
   static constexpr Mins kMins = Mins::kNone;
   using F = typename V::F;
   using I = typename V::I;
@@ -55,12 +57,12 @@ template <class V>
 struct DecodeQ4_0 : DecoderBase<V, 32, 18> {
   using Base = DecoderBase<V, 32, 18>;
   static constexpr int kMaxCode = 15, kZero = 8;
-  template <size_t b>
-  static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
+  template <size_t phase>
+  static FATHOM_INLINE void codes(const uint8_t* p, size_t, size_t lane, typename V::B out[8]) {
     Base::nibbles(p, lane, out);
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t lane) {
+  template <size_t half>
+  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t, size_t lane) {
     return Base::f16(p + 256, lane);
   }
 };
@@ -70,16 +72,16 @@ struct DecodeQ4_1 : DecoderBase<V, 32, 20> {
   using Base = DecoderBase<V, 32, 20>;
   static constexpr int kMaxCode = 15, kZero = 0;
   static constexpr Mins kMins = Mins::kPresent;
-  template <size_t b>
-  static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
+  template <size_t phase>
+  static FATHOM_INLINE void codes(const uint8_t* p, size_t, size_t lane, typename V::B out[8]) {
     Base::nibbles(p, lane, out);
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t lane) {
+  template <size_t half>
+  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t, size_t lane) {
     return Base::f16(p + 256, lane);
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F min(const uint8_t* p, size_t lane) {
+  template <size_t half>
+  static FATHOM_INLINE typename V::F min(const uint8_t* p, size_t, size_t lane) {
     return V::sub(V::zero(), Base::f16(p + 288, lane));  // the file adds m
   }
 };
@@ -88,14 +90,14 @@ template <class V>
 struct DecodeQ5_0 : DecoderBase<V, 32, 22> {
   using Base = DecoderBase<V, 32, 22>;
   static constexpr int kMaxCode = 31, kZero = 16;
-  template <size_t b>
-  static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
+  template <size_t phase>
+  static FATHOM_INLINE void codes(const uint8_t* p, size_t, size_t lane, typename V::B out[8]) {
     Base::nibbles(p, lane, out);
     FATHOM_UNROLL
     for (size_t j = 0; j < 8; ++j) out[j] = V::add_where(out[j], p + 256 + 8 * j, lane, 16);
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t lane) {
+  template <size_t half>
+  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t, size_t lane) {
     return Base::f16(p + 320, lane);
   }
 };
@@ -105,18 +107,18 @@ struct DecodeQ5_1 : DecoderBase<V, 32, 24> {
   using Base = DecoderBase<V, 32, 24>;
   static constexpr int kMaxCode = 31, kZero = 0;
   static constexpr Mins kMins = Mins::kPresent;
-  template <size_t b>
-  static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
+  template <size_t phase>
+  static FATHOM_INLINE void codes(const uint8_t* p, size_t, size_t lane, typename V::B out[8]) {
     Base::nibbles(p, lane, out);
     FATHOM_UNROLL
     for (size_t j = 0; j < 8; ++j) out[j] = V::add_where(out[j], p + 256 + 8 * j, lane, 16);
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t lane) {
+  template <size_t half>
+  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t, size_t lane) {
     return Base::f16(p + 320, lane);
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F min(const uint8_t* p, size_t lane) {
+  template <size_t half>
+  static FATHOM_INLINE typename V::F min(const uint8_t* p, size_t, size_t lane) {
     return V::sub(V::zero(), Base::f16(p + 352, lane));
   }
 };
@@ -125,13 +127,13 @@ template <class V>
 struct DecodeQ8_0 : DecoderBase<V, 32, 34> {
   using Base = DecoderBase<V, 32, 34>;
   static constexpr int kMaxCode = 255, kZero = V::kSignedOffset;
-  template <size_t b>
-  static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
+  template <size_t phase>
+  static FATHOM_INLINE void codes(const uint8_t* p, size_t, size_t lane, typename V::B out[8]) {
     FATHOM_UNROLL
     for (size_t j = 0; j < 8; ++j) out[j] = V::from_signed(Base::group(p, j, lane));
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t lane) {
+  template <size_t half>
+  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t, size_t lane) {
     return Base::f16(p + 512, lane);
   }
 };
@@ -150,12 +152,12 @@ template <class V>
 struct DecodeIQ4_NL : DecoderBase<V, 32, 18> {
   using Base = DecoderBase<V, 32, 18>;
   static constexpr int kMaxCode = 255, kZero = V::kSignedOffset;
-  template <size_t b>
-  static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
+  template <size_t phase>
+  static FATHOM_INLINE void codes(const uint8_t* p, size_t, size_t lane, typename V::B out[8]) {
     iq4_codes<V>(p, lane, out);
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t lane) {
+  template <size_t half>
+  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t, size_t lane) {
     return Base::f16(p + 256, lane);
   }
 };
@@ -164,15 +166,16 @@ template <class V>
 struct DecodeIQ4_XS : DecoderBase<V, 256, 136> {
   using Base = DecoderBase<V, 256, 136>;
   static constexpr int kMaxCode = 255, kZero = V::kSignedOffset;
-  template <size_t b>
-  static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
+  template <size_t phase>
+  static FATHOM_INLINE void codes(const uint8_t* p, size_t b, size_t lane, typename V::B out[8]) {
     iq4_codes<V>(p + 256 * b, lane, out);
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t lane) {
+  template <size_t half>
+  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t b, size_t lane) {
     const auto bytes = V::load_bytes_i32(p + 2048 + 16 * (b / 2) + lane);
-    const auto low = V::and_i32(V::template shr_i32<4 * (b & 1)>(bytes), 15);
-    const auto high = V::and_i32(V::template shr_i32<2 * b>(V::load_u16_i32(p + 2112 + 2 * lane)), 3);
+    const int n = static_cast<int>(b);
+    const auto low = V::and_i32(V::shr_i32(bytes, 4 * (n & 1)), 15);
+    const auto high = V::and_i32(V::shr_i32(V::load_u16_i32(p + 2112 + 2 * lane), 2 * n), 3);
     const auto code = V::sub_i32(V::or_i32(low, V::template shl_i32<4>(high)), 32);
     return V::mul(Base::f16(p + 2144, lane), V::to_float(code));
   }
@@ -185,15 +188,15 @@ template <class V>
 struct DecodeMXFP4 : DecoderBase<V, 32, 17> {
   using Base = DecoderBase<V, 32, 17>;
   static constexpr int kMaxCode = 31, kZero = 12;
-  template <size_t b>
-  static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
+  template <size_t phase>
+  static FATHOM_INLINE void codes(const uint8_t* p, size_t, size_t lane, typename V::B out[8]) {
     Base::nibbles(p, lane, out);
     FATHOM_UNROLL
     for (size_t j = 0; j < 8; ++j) out[j] = V::lookup16(out[j], kMxfp4Levels);
   }
   // 2^(e - 128): exponent field e - 1, and two float denormals below that.
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t lane) {
+  template <size_t half>
+  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t, size_t lane) {
     const auto e = V::load_bytes_i32(p + 256 + lane);
     const auto tiny = V::bits_to_float(V::template shl_i32<23>(V::max_i32(V::sub_i32(e, 1), 1)));
     const auto factor = V::bits_to_float(
@@ -208,18 +211,16 @@ struct KScales {
   static FATHOM_INLINE typename V::I plane(const uint8_t* p, size_t i, size_t lane) {
     return V::load_bytes_i32(p + 16 * i + lane);
   }
-  template <size_t b>
-  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t lane) {
-    if constexpr (b < 4) return V::to_float(V::and_i32(plane(p, b, lane), 63));
+  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t b, size_t lane) {
+    if (b < 4) return V::to_float(V::and_i32(plane(p, b, lane), 63));
     const auto low = V::and_i32(plane(p, b + 4, lane), 15);
-    const auto high = V::template shr_i32<6>(plane(p, b - 4, lane));
+    const auto high = V::shr_i32(plane(p, b - 4, lane), 6);
     return V::to_float(V::or_i32(low, V::template shl_i32<4>(high)));
   }
-  template <size_t b>
-  static FATHOM_INLINE typename V::F min(const uint8_t* p, size_t lane) {
-    if constexpr (b < 4) return V::to_float(V::and_i32(plane(p, b + 4, lane), 63));
-    const auto low = V::template shr_i32<4>(plane(p, b + 4, lane));
-    const auto high = V::template shr_i32<6>(plane(p, b, lane));
+  static FATHOM_INLINE typename V::F min(const uint8_t* p, size_t b, size_t lane) {
+    if (b < 4) return V::to_float(V::and_i32(plane(p, b + 4, lane), 63));
+    const auto low = V::shr_i32(plane(p, b + 4, lane), 4);
+    const auto high = V::shr_i32(plane(p, b, lane), 6);
     return V::to_float(V::or_i32(low, V::template shl_i32<4>(high)));
   }
 };
@@ -228,18 +229,19 @@ template <class V>
 struct DecodeQ4_K : DecoderBase<V, 256, 144> {
   using Base = DecoderBase<V, 256, 144>;
   static constexpr int kMaxCode = 15, kZero = 0;
+  static constexpr size_t kPhases = 2;
   static constexpr Mins kMins = Mins::kPresent;
-  template <size_t b>
-  static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
-    Base::template nibble_plane<4 * (b & 1)>(p + 512 * (b / 2), lane, out);
+  template <size_t phase>
+  static FATHOM_INLINE void codes(const uint8_t* p, size_t b, size_t lane, typename V::B out[8]) {
+    Base::template nibble_plane<4 * phase>(p + 512 * (b / 2), lane, out);
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t lane) {
-    return V::mul(Base::f16(p + 2240, lane), KScales<V>::template scale<b>(p + 2048, lane));
+  template <size_t half>
+  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t b, size_t lane) {
+    return V::mul(Base::f16(p + 2240, lane), KScales<V>::scale(p + 2048, b, lane));
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F min(const uint8_t* p, size_t lane) {
-    return V::mul(Base::f16(p + 2272, lane), KScales<V>::template min<b>(p + 2048, lane));
+  template <size_t half>
+  static FATHOM_INLINE typename V::F min(const uint8_t* p, size_t b, size_t lane) {
+    return V::mul(Base::f16(p + 2272, lane), KScales<V>::min(p + 2048, b, lane));
   }
 };
 
@@ -247,21 +249,22 @@ template <class V>
 struct DecodeQ5_K : DecoderBase<V, 256, 176> {
   using Base = DecoderBase<V, 256, 176>;
   static constexpr int kMaxCode = 31, kZero = 0;
+  static constexpr size_t kPhases = 2;
   static constexpr Mins kMins = Mins::kPresent;
-  template <size_t b>
-  static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
-    Base::template nibble_plane<4 * (b & 1)>(p + 512 * (b / 2), lane, out);
+  template <size_t phase>
+  static FATHOM_INLINE void codes(const uint8_t* p, size_t b, size_t lane, typename V::B out[8]) {
+    Base::template nibble_plane<4 * phase>(p + 512 * (b / 2), lane, out);
     const uint8_t* bits = p + 2048 + 64 * b;
     FATHOM_UNROLL
     for (size_t j = 0; j < 8; ++j) out[j] = V::add_where(out[j], bits + 8 * j, lane, 16);
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t lane) {
-    return V::mul(Base::f16(p + 2752, lane), KScales<V>::template scale<b>(p + 2560, lane));
+  template <size_t half>
+  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t b, size_t lane) {
+    return V::mul(Base::f16(p + 2752, lane), KScales<V>::scale(p + 2560, b, lane));
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F min(const uint8_t* p, size_t lane) {
-    return V::mul(Base::f16(p + 2784, lane), KScales<V>::template min<b>(p + 2560, lane));
+  template <size_t half>
+  static FATHOM_INLINE typename V::F min(const uint8_t* p, size_t b, size_t lane) {
+    return V::mul(Base::f16(p + 2784, lane), KScales<V>::min(p + 2560, b, lane));
   }
 };
 
@@ -269,9 +272,11 @@ template <class V>
 struct DecodeQ6_K : DecoderBase<V, 256, 210> {
   using Base = DecoderBase<V, 256, 210>;
   static constexpr int kMaxCode = 63, kZero = 32, kHalves = 2;
-  template <size_t b>
-  static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
-    constexpr size_t h = b / 4, g = b % 4;
+  static constexpr size_t kPhases = 4;
+  template <size_t phase>
+  static FATHOM_INLINE void codes(const uint8_t* p, size_t b, size_t lane, typename V::B out[8]) {
+    constexpr size_t g = phase;
+    const size_t h = b / 4;
     const uint8_t* low = p + 1024 * h + 512 * (g & 1);
     const uint8_t* high = p + 2048 + 512 * h;
     FATHOM_UNROLL
@@ -281,8 +286,8 @@ struct DecodeQ6_K : DecoderBase<V, 256, 210> {
       out[j] = V::or_bytes(four, V::template shl_bytes<4>(two));
     }
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t lane) {
+  template <size_t half>
+  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t b, size_t lane) {
     const uint8_t* scales = p + 3072 + 16 * (2 * b + half);
     return V::mul(Base::f16(p + 3328, lane), V::signed_bytes_to_float(scales + lane));
   }
@@ -292,26 +297,27 @@ template <class V>
 struct DecodeQ2_K : DecoderBase<V, 256, 84> {
   using Base = DecoderBase<V, 256, 84>;
   static constexpr int kMaxCode = 3, kZero = 0, kHalves = 2;
+  static constexpr size_t kPhases = 4;
   static constexpr Mins kMins = Mins::kPresent;
-  template <size_t b>
-  static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
+  template <size_t phase>
+  static FATHOM_INLINE void codes(const uint8_t* p, size_t b, size_t lane, typename V::B out[8]) {
     const uint8_t* plane = p + 512 * (b / 4);
     FATHOM_UNROLL
     for (size_t j = 0; j < 8; ++j) {
-      out[j] = V::template shr_and<2 * (b % 4)>(Base::group(plane, j, lane), 3);
+      out[j] = V::template shr_and<2 * phase>(Base::group(plane, j, lane), 3);
     }
   }
   static FATHOM_INLINE typename V::I scales(const uint8_t* p, size_t n, size_t lane) {
     return V::load_bytes_i32(p + 1024 + 16 * n + lane);
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t lane) {
+  template <size_t half>
+  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t b, size_t lane) {
     return V::mul(Base::f16(p + 1280, lane),
                   V::to_float(V::and_i32(scales(p, 2 * b + half, lane), 15)));
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F min(const uint8_t* p, size_t lane) {
-    return V::mul(Base::f16(p + 1312, lane), V::to_float(V::template shr_i32<4>(scales(p, 2 * b + half, lane))));
+  template <size_t half>
+  static FATHOM_INLINE typename V::F min(const uint8_t* p, size_t b, size_t lane) {
+    return V::mul(Base::f16(p + 1312, lane), V::to_float(V::shr_i32(scales(p, 2 * b + half, lane), 4)));
   }
 };
 
@@ -319,24 +325,25 @@ template <class V>
 struct DecodeQ3_K : DecoderBase<V, 256, 110> {
   using Base = DecoderBase<V, 256, 110>;
   static constexpr int kMaxCode = 7, kZero = 4, kHalves = 2;
-  template <size_t b>
-  static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
+  static constexpr size_t kPhases = 4;
+  template <size_t phase>
+  static FATHOM_INLINE void codes(const uint8_t* p, size_t b, size_t lane, typename V::B out[8]) {
     const uint8_t* plane = p + 512 * (b / 4);
     const uint8_t* bits = p + 1024 + 64 * b;
     FATHOM_UNROLL
     for (size_t j = 0; j < 8; ++j) {
-      const auto two = V::template shr_and<2 * (b % 4)>(Base::group(plane, j, lane), 3);
+      const auto two = V::template shr_and<2 * phase>(Base::group(plane, j, lane), 3);
       out[j] = V::add_where(two, bits + 8 * j, lane, 4);
     }
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t lane) {
+  template <size_t half>
+  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t b, size_t lane) {
     const uint8_t* planes = p + 1536;
-    constexpr size_t n = 2 * b + half;
+    const size_t n = 2 * b + half;
     const auto nibbles = V::load_bytes_i32(planes + 16 * (n % 8) + lane);
     const auto pairs = V::load_bytes_i32(planes + 16 * (8 + n % 4) + lane);
-    const auto low = V::and_i32(V::template shr_i32<(n < 8 ? 0 : 4)>(nibbles), 15);
-    const auto high = V::and_i32(V::template shr_i32<2 * (n / 4)>(pairs), 3);
+    const auto low = V::and_i32(V::shr_i32(nibbles, n < 8 ? 0 : 4), 15);
+    const auto high = V::and_i32(V::shr_i32(pairs, 2 * static_cast<int>(n / 4)), 3);
     const auto code = V::sub_i32(V::or_i32(low, V::template shl_i32<4>(high)), 32);
     return V::mul(Base::f16(p + 1728, lane), V::to_float(code));
   }
@@ -346,16 +353,17 @@ template <class V>
 struct DecodeTQ2_0 : DecoderBase<V, 256, 66> {
   using Base = DecoderBase<V, 256, 66>;
   static constexpr int kMaxCode = 3, kZero = 1;
-  template <size_t b>
-  static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
+  static constexpr size_t kPhases = 4;
+  template <size_t phase>
+  static FATHOM_INLINE void codes(const uint8_t* p, size_t b, size_t lane, typename V::B out[8]) {
     const uint8_t* plane = p + 512 * (b / 4);
     FATHOM_UNROLL
     for (size_t j = 0; j < 8; ++j) {
-      out[j] = V::template shr_and<2 * (b % 4)>(Base::group(plane, j, lane), 3);
+      out[j] = V::template shr_and<2 * phase>(Base::group(plane, j, lane), 3);
     }
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t lane) {
+  template <size_t half>
+  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t, size_t lane) {
     return Base::f16(p + 1024, lane);
   }
 };
@@ -364,14 +372,15 @@ template <class V>
 struct DecodeTQ1_0 : DecoderBase<V, 256, 54> {
   using Base = DecoderBase<V, 256, 54>;
   static constexpr int kMaxCode = 3, kZero = 1;
+  static constexpr size_t kPhases = 8;
   // Where the 4 values of group g (of 64) lie: 32 bytes hold 160 values, 16 bytes the next 80, and
   // 4 bytes the last 16; byte m of a run of w holds values m, m + w, m + 2w, ... as base-3 digits.
-  template <size_t b>
-  static FATHOM_INLINE void codes(const uint8_t* p, size_t lane, typename V::B out[8]) {
+  template <size_t phase>
+  static FATHOM_INLINE void codes(const uint8_t* p, size_t, size_t lane, typename V::B out[8]) {
     constexpr int kPower[5] = {1, 3, 9, 27, 81};
     FATHOM_UNROLL
     for (size_t j = 0; j < 8; ++j) {
-      const size_t g = 8 * b + j;
+      const size_t g = 8 * phase + j;
       if (g < 40) {
         out[j] = V::trit(Base::group(p, g % 8, lane), kPower[g / 8]);
       } else if (g < 60) {
@@ -381,8 +390,8 @@ struct DecodeTQ1_0 : DecoderBase<V, 256, 54> {
       }
     }
   }
-  template <size_t b, size_t half>
-  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t lane) {
+  template <size_t half>
+  static FATHOM_INLINE typename V::F scale(const uint8_t* p, size_t, size_t lane) {
     return Base::f16(p + 832, lane);
   }
 };

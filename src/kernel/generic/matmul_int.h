@@ -72,15 +72,17 @@ struct TokenPointers {
 };
 
 // Adds sub-block b of the block at p (sub-block `at` of the row) for one row vector and C tokens.
-template <class V, class D, size_t b, int C>
-FATHOM_INLINE void add_sub_block(const uint8_t* p, size_t lane, const TokenPointers<C>& x,
-                                 size_t at, typename V::F* acc) {
+template <class V, class D, size_t phase, int C>
+FATHOM_INLINE void add_sub_block(const RowVector<V>& rows, size_t block, size_t b,
+                                 const TokenPointers<C>& x, typename V::F* acc) {
   using F = typename V::F;
+  const uint8_t* p = rows.tile + block * D::kBlockBytes;
+  const size_t lane = rows.lane, at = block * (D::kBlockValues / 32) + b;
   typename V::B w[8];
-  D::template codes<b>(p, lane, w);
+  D::template codes<phase>(p, b, lane, w);
   static_for<D::kHalves>([&]<size_t half>() FATHOM_LAMBDA_INLINE {
     constexpr size_t kGroups = 8 / D::kHalves;
-    const F scale = D::template scale<b, half>(p, lane);
+    const F scale = D::template scale<half>(p, b, lane);
     FATHOM_UNROLL
     for (int c = 0; c < C; ++c) {
       const int32_t* sums = x.sums[c] + 2 * at;
@@ -95,7 +97,7 @@ FATHOM_INLINE void add_sub_block(const uint8_t* p, size_t lane, const TokenPoint
       const float a_scale = x.scales[c][at];
       acc[c] = V::fma(V::mul(scale, V::set1(a_scale)), V::to_float(Dot::finish(isum, partial)), acc[c]);
       if constexpr (D::kMins == Mins::kPresent) {
-        const F minimum = D::template min<b, half>(p, lane);
+        const F minimum = D::template min<half>(p, b, lane);
         acc[c] = V::fma(minimum, V::set1(-(a_scale * static_cast<float>(sum))), acc[c]);
       }
     }
@@ -111,15 +113,15 @@ void direct_tokens(const MatmulArgs& a, size_t vector, size_t token) {
     rows[t] = RowVector<V>::at(*a.weights, vector + static_cast<size_t>(t));
     for (int c = 0; c < C; ++c) acc[t][c] = V::zero();
   }
-  constexpr size_t kSubBlocks = D::kBlockValues / 32;
   for (size_t block = 0; block < a.x->k / D::kBlockValues; ++block) {
-    static_for<kSubBlocks>([&]<size_t b>() FATHOM_LAMBDA_INLINE {
-      FATHOM_UNROLL
-      for (int t = 0; t < T; ++t) {
-        const uint8_t* p = rows[t].tile + block * D::kBlockBytes;
-        add_sub_block<V, D, b, C>(p, rows[t].lane, x, block * kSubBlocks + b, acc[t]);
-      }
-    });
+    for (size_t b = 0; b < D::kBlockValues / 32; b += D::kPhases) {
+      static_for<D::kPhases>([&]<size_t phase>() FATHOM_LAMBDA_INLINE {
+        FATHOM_UNROLL
+        for (int t = 0; t < T; ++t) {
+          add_sub_block<V, D, phase, C>(rows[t], block, b + phase, x, acc[t]);
+        }
+      });
+    }
   }
   for (int t = 0; t < T; ++t) {
     for (int c = 0; c < C; ++c) {
@@ -131,14 +133,12 @@ void direct_tokens(const MatmulArgs& a, size_t vector, size_t token) {
 template <class V, class D>
 void matmul_direct(const MatmulArgs& a) {
   constexpr int T = RowVector<V>::kPerTile;  // a whole tile, so that no tile is read in halves
-  constexpr int kMaxTokens = 4;
   for (size_t tile = a.tile_begin; tile < a.tile_end; ++tile) {
-    for (size_t token = a.token_begin; token < a.token_end; token += kMaxTokens) {
-      const size_t left = a.token_end - token;
-      dispatch<kMaxTokens>(left, [&]<int C>() {
-        direct_tokens<V, D, T, C>(a, tile * RowVector<V>::kPerTile, token);
-      });
-    }
+    const size_t vector = tile * RowVector<V>::kPerTile;
+    size_t token = a.token_begin;
+    for (; token + 4 <= a.token_end; token += 4) direct_tokens<V, D, T, 4>(a, vector, token);
+    for (; token + 2 <= a.token_end; token += 2) direct_tokens<V, D, T, 2>(a, vector, token);
+    if (token < a.token_end) direct_tokens<V, D, T, 1>(a, vector, token);
   }
 }
 
@@ -179,20 +179,21 @@ template <class V, class D>
 void expand_vector(const Expansion<V>& e, const RowVector<V>& rows, size_t vector, size_t column,
                    size_t columns) {
   constexpr size_t kSubBlocks = D::kBlockValues / 32;
-  for (size_t block = 0; block < columns / D::kBlockValues; ++block) {
-    const uint8_t* p = rows.tile + (column / D::kBlockValues + block) * D::kBlockBytes;
-    static_for<kSubBlocks>([&]<size_t b>() FATHOM_LAMBDA_INLINE {
-      const size_t at = block * kSubBlocks + b;
+  for (size_t at = 0; at < columns / 32; at += D::kPhases) {
+    const uint8_t* p = rows.tile + (column / 32 + at) / kSubBlocks * D::kBlockBytes;
+    static_for<D::kPhases>([&]<size_t phase>() FATHOM_LAMBDA_INLINE {
+      const size_t b = at % kSubBlocks + phase;
       typename V::B w[8];
-      D::template codes<b>(p, rows.lane, w);
-      uint8_t* out = e.code(at, vector);
+      D::template codes<phase>(p, b, rows.lane, w);
+      uint8_t* out = e.code(at + phase, vector);
       FATHOM_UNROLL
       for (size_t j = 0; j < 8; ++j) V::store_bytes(out + j * e.kVectorBytes, w[j]);
       static_for<D::kHalves>([&]<size_t half>() FATHOM_LAMBDA_INLINE {
-        const size_t index = (at * D::kHalves + half) * kExpandRows + vector * V::kLanes;
-        V::store(e.scales + index, D::template scale<b, half>(p, rows.lane));
+        const size_t index =
+            ((at + phase) * D::kHalves + half) * kExpandRows + vector * V::kLanes;
+        V::store(e.scales + index, D::template scale<half>(p, b, rows.lane));
         if constexpr (D::kMins == Mins::kPresent) {
-          V::store(e.mins + index, D::template min<b, half>(p, rows.lane));
+          V::store(e.mins + index, D::template min<half>(p, b, rows.lane));
         }
       });
     });

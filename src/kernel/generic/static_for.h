@@ -6,8 +6,6 @@
 
 #include "kernel/generic/inline.h"
 
-#define FATHOM_LAMBDA_INLINE __attribute__((always_inline))
-
 namespace fathom::kernel {
 
 // fn.template operator()<i>() for i in [0, N).
