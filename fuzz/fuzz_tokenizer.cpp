@@ -3,11 +3,11 @@
 //
 // The input is lines up to a line "text", then the text:
 //   model gpt2 | pre qwen2 | pattern \p{L}+ | bytes | token 1 abc | score 1.5 | merge a b
-//   id bos 3 | flag add_bos 1 | strip left 3
+//   normalizer nfc | id bos 3 | flag add_bos 1 | strip left 3
 // "bytes" adds the 256 byte tokens of the model; a token's number is its kind.
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
-#include <optional>
 
 #include "base/error.h"
 #include "text/byte_alphabet.h"
@@ -63,6 +63,7 @@ void set_id(VocabData& vocab, std::string_view name, TokenId id) {
   if (name == "separator") vocab.separator = id;
   if (name == "padding") vocab.padding = id;
   if (name == "mask") vocab.mask = id;
+  if (name == "end") vocab.ends.push_back(id);
 }
 
 void set_flag(VocabData& vocab, std::string_view name, bool value) {
@@ -77,6 +78,7 @@ void read_line(VocabData& vocab, std::string_view line) {
   const std::string_view word = take_until(line, ' ');
   if (word == "model") vocab.model = line;
   if (word == "pre") vocab.pre = line;
+  if (word == "normalizer") vocab.normalizer = line;
   if (word == "pattern") vocab.pre_patterns.emplace_back(line);
   if (word == "merge") vocab.merges.emplace_back(line);
   if (word == "bytes") add_bytes(vocab);
@@ -99,6 +101,7 @@ void require(bool holds) {
 
 // Whether decode(encode(text)) must be the text.
 bool is_lossless(const VocabData& vocab, std::string_view text) {
+  if (!vocab.normalizer.empty()) return false;
   bool user_defined = false, space = false;
   std::vector<bool> bytes(256);
   for (size_t i = 0; i < vocab.tokens.size(); ++i) {
@@ -142,7 +145,9 @@ void use(const Tokenizer& t, std::string_view text) {
     if (special != SpecialTokens::kPlainText) continue;
     const auto bare = t.encode(text, {.add = AddSpecial::kNever});
     if (is_lossless(t.data(), text)) require(t.decode(bare) == text);
-    for (const TokenId id : bare) require(t.kind(id) != TokenKind::kControl);
+    for (const TokenId id : bare) {
+      require(t.kind(id) != TokenKind::kControl || id == t.data().unknown);
+    }
   }
 }
 

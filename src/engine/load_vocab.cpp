@@ -97,7 +97,8 @@ bool is_special(TokenKind kind) {
 // that, so the names have to do, as in llama.cpp.
 void guess_strips(const Metadata& metadata, VocabData& vocab) {
   const std::string name = lower_case(metadata.text("general.name", ""));
-  const bool phi3 = name.find("phi-3") != name.npos || name.find("phi3") != name.npos;
+  const bool phi3 =
+      name.find("phi-3") != std::string::npos || name.find("phi3") != std::string::npos;
   const bool jina =
       vocab.pre == "jina-v2-de" || vocab.pre == "jina-v2-es" || vocab.pre == "jina-v2-code";
   for (size_t i = 0; i < std::min(vocab.tokens.size(), vocab.kinds.size()); ++i) {
@@ -131,6 +132,8 @@ VocabData load_vocab(const Metadata& metadata) {
   vocab.ignore_merges = read_flag(metadata, "fathom.tokenizer.ignore_merges");
   vocab.strip_left = read_ids(metadata, "fathom.tokenizer.strip_left");
   vocab.strip_right = read_ids(metadata, "fathom.tokenizer.strip_right");
+  vocab.normalizer = metadata.text("fathom.tokenizer.normalizer", "");
+  vocab.ends = read_ids(metadata, "fathom.tokenizer.eos_ids");
   guess_strips(metadata, vocab);
   return vocab;
 }

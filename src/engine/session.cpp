@@ -57,14 +57,24 @@ void Session::require_room(size_t more) const {
 bool Session::feed(std::span<const TokenId> tokens, const Progress& progress) {
   require_room(tokens.size());
   if (tokens.empty()) return true;
+  if (!last_unread_) return read(tokens, progress);
+  std::vector<TokenId> all = {tokens_.back()};
+  all.insert(all.end(), tokens.begin(), tokens.end());
+  tokens_.pop_back();
+  last_unread_ = false;
+  return read(all, progress);
+}
+
+// REQUIRES: the cache holds tokens_.
+bool Session::read(std::span<const TokenId> tokens, const Progress& progress) {
   const Timer timer;
   const std::span<const float> logits = engine_->runner().read(cache_, tokens, progress);
-  const size_t read = cache_.length() - tokens_.size();
-  tokens_.insert(tokens_.end(), tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(read));
+  const size_t n = cache_.length() - tokens_.size();
+  tokens_.insert(tokens_.end(), tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(n));
   logits_.assign(logits.begin(), logits.end());
-  fed_tokens_ += read;
+  fed_tokens_ += n;
   fed_seconds_ += timer.seconds();
-  return read == tokens.size();
+  return n == tokens.size();
 }
 
 void Session::feed_text(std::string_view text, const Progress& progress) {
@@ -77,10 +87,12 @@ bool Session::rewrite(std::span<const TokenId> tokens, const Progress& progress)
   const auto [old_end, new_end] =
       std::mismatch(tokens_.begin(), tokens_.end(), tokens.begin(), tokens.end());
   size_t keep = static_cast<size_t>(old_end - tokens_.begin());
+  keep = std::min(keep, cache_.length());
   if (keep == tokens.size() && keep > 0) --keep;
   if (tokens.size() > engine_->context()) require_room(tokens.size() - tokens_.size());
   cache_.truncate(keep);
   tokens_.resize(keep);
+  last_unread_ = false;
   logits_.clear();
   return feed(tokens.subspan(keep), progress);
 }
@@ -88,6 +100,7 @@ bool Session::rewrite(std::span<const TokenId> tokens, const Progress& progress)
 Session Session::fork() const {
   Session copy(engine_, cache_.fork());
   copy.tokens_ = tokens_;
+  copy.last_unread_ = last_unread_;
   copy.logits_ = logits_;
   copy.messages_ = messages_;
   copy.conversation_ = conversation_;
@@ -95,6 +108,12 @@ Session Session::fork() const {
 }
 
 Reply Session::generate(const GenerateOptions& options, const OnText& on_text) {
+  if (last_unread_) {
+    const TokenId last = tokens_.back();
+    tokens_.pop_back();
+    last_unread_ = false;
+    read({&last, 1}, {});
+  }
   if (logits_.empty()) throw usage_error("prompt", "there is no text to continue");
   Reply reply;
   reply.price.prompt_tokens = fed_tokens_;
@@ -142,11 +161,10 @@ StopReason Session::decode(const GenerateOptions& options, const OnText& on_text
     if (!last.stopped) show(stops.flush());
     return reason;
   };
+  const size_t most = options.max_tokens < 0 ? SIZE_MAX : static_cast<size_t>(options.max_tokens);
+  if (most == 0) return StopReason::kMaxTokens;
   Timer timer;
   for (;;) {
-    if (options.max_tokens >= 0 && reply.tokens.size() >= static_cast<size_t>(options.max_tokens)) {
-      return finish(StopReason::kMaxTokens);
-    }
     const TokenId id = sampler.sample(logits_);
     if (reply.tokens.empty()) {
       reply.price.time_to_first_token = fed_seconds_ + timer.seconds();
@@ -159,11 +177,14 @@ StopReason Session::decode(const GenerateOptions& options, const OnText& on_text
     reply.price.generate_seconds = timer.seconds();
     const decode::StopStrings::Result text = stops.push(detokenizer.push(id));
     const bool go_on = show(text.text);
+    if (tokens_.size() >= engine_->context()) return finish(StopReason::kContextFull);
+    tokens_.push_back(id);
+    last_unread_ = true;
     if (text.stopped) return StopReason::kStopString;
     if (!go_on) return StopReason::kInterrupted;
-    if (tokens_.size() >= engine_->context()) return finish(StopReason::kContextFull);
+    if (reply.tokens.size() >= most) return finish(StopReason::kMaxTokens);
     const std::span<const float> logits = engine_->runner().read(cache_, {&id, 1});
-    tokens_.push_back(id);
+    last_unread_ = false;
     logits_.assign(logits.begin(), logits.end());
   }
 }

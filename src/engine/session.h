@@ -45,12 +45,14 @@ class Session {
  private:
   Session(std::shared_ptr<Engine> engine, kv::SequenceCache cache);
   void require_room(size_t more) const;
+  bool read(std::span<const TokenId> tokens, const Progress& progress);
   StopReason decode(const GenerateOptions& options, const OnText& on_text, Reply& reply);
 
   std::shared_ptr<Engine> engine_;
   kv::SequenceCache cache_;
   std::vector<TokenId> tokens_;
-  std::vector<float> logits_;  // of the last token; empty before the first
+  bool last_unread_ = false;   // a reply's last token is read only when something follows it
+  std::vector<float> logits_;  // of the last token; empty before the first and while it is unread
   std::vector<Message> messages_;  // of the conversation
   std::string conversation_;       // as rendered, with the last reply: what the cache holds of it
   // Since the last reply: what the next one will say it cost.

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "text/bpe.h"
+#include "text/normalize.h"
 #include "text/sentencepiece.h"
 #include "text/wordpiece.h"
 
@@ -34,7 +35,10 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text, const EncodeOption
   out.reserve(text.size() / 3 + 4);
   if (options.add == AddSpecial::kAsModelSays) append_beginning(out);
   const bool parse = options.special == SpecialTokens::kParse;
-  const auto on_text = [&](std::string_view part) { encode_text(part, out); };
+  const auto on_text = [&](std::string_view part) {
+    if (data_.normalizer.empty()) return encode_text(part, out);
+    encode_text(to_nfc(part), out);
+  };
   const auto on_token = [&](TokenId token) { out.push_back(token); };
   (parse ? all_special_ : user_defined_).split(text, options.plain_ranges, {on_text, on_token});
   if (options.add == AddSpecial::kAsModelSays) append_end(out);

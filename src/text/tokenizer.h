@@ -1,8 +1,9 @@
 // Text to token ids and back.
 //
 // encode(decode(ids)) need not give ids back, but for byte-level vocabularies that have a token for
-// each of the 256 bytes decode(encode(text)) == text for every byte string, valid UTF-8 or not. (A
-// few published vocabularies lack bytes that their makers never saw; those are left out.)
+// each of the 256 bytes decode(encode(text)) == text for every byte string, valid UTF-8 or not,
+// unless they normalize. (Some published ones lack bytes that their makers never saw; those are
+// left out of a text.)
 //
 // Immutable after construction: encode and decode may be called from any thread. Input is
 // untrusted; time and memory are O(n log n) in the text's length, whatever it holds.

@@ -65,6 +65,7 @@ void check_ids(VocabData& data) {
   check_id(data, "EOM", data.eom);
   check_id(data, "unknown", data.unknown);
   check_id(data, "separator", data.separator);
+  for (const TokenId id : data.ends) check_id(data, "ending", id);
   for (const TokenId id : data.strip_left) check_id(data, "left-stripping", id);
   for (const TokenId id : data.strip_right) check_id(data, "right-stripping", id);
   // Published files number these past the end of the vocabulary; nothing here depends on them.
@@ -145,6 +146,10 @@ void complete_flags(VocabData& data) {
 }  // namespace
 
 void complete_vocab(VocabData& data) {
+  if (!data.normalizer.empty() && data.normalizer != "nfc") {
+    throw with_hint(unsupported(kWhere, "the normalizer '{}' is not known", data.normalizer),
+                    "known: nfc");
+  }
   check_sizes(data);
   check_ids(data);
   complete_kinds(data);
@@ -154,7 +159,7 @@ void complete_vocab(VocabData& data) {
 }
 
 std::vector<TokenId> generation_ends(const VocabData& data) {
-  std::vector<TokenId> ends;
+  std::vector<TokenId> ends = data.ends;
   for (const auto& special : {data.eos, data.eot, data.eom}) {
     if (special) ends.push_back(*special);
   }

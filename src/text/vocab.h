@@ -28,6 +28,7 @@ struct VocabData {
   // piece that is a token is that token whatever the merges say.
   std::vector<std::string> pre_patterns;
   std::optional<bool> ignore_merges;
+  std::string normalizer;  // "nfc": what text becomes before anything else; "": nothing
 
   std::vector<std::string> tokens;
   std::vector<float> scores;        // empty, or one a token
@@ -36,6 +37,8 @@ struct VocabData {
 
   std::optional<TokenId> bos, eos, unknown, separator, padding, mask, eot, eom;
   std::optional<bool> add_bos, add_eos, add_space_prefix, remove_extra_whitespaces;
+
+  std::vector<TokenId> ends;  // tokens that end a reply, besides EOS, EOT and EOM
 
   // Special tokens that swallow the white space before them, or after them, in a text.
   std::vector<TokenId> strip_left, strip_right;

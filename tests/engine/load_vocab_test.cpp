@@ -35,6 +35,8 @@ TEST(LoadVocab, ReadsWhatIsThere) {
   m.set("fathom.tokenizer.pre_patterns", file::Strings{"x"});
   m.set("fathom.tokenizer.ignore_merges", true);
   m.set("fathom.tokenizer.strip_left", file::Integers{2});
+  m.set("fathom.tokenizer.eos_ids", file::Integers{1, 2});
+  m.set("fathom.tokenizer.normalizer", "nfc");
   const text::VocabData v = engine::load_vocab(m);
   EXPECT_EQ(v.model, "gpt2");
   EXPECT_EQ(v.pre, "qwen2");
@@ -50,6 +52,8 @@ TEST(LoadVocab, ReadsWhatIsThere) {
   EXPECT_THAT(v.pre_patterns, ElementsAre("x"));
   EXPECT_EQ(v.ignore_merges, true);
   EXPECT_THAT(v.strip_left, ElementsAre(2));
+  EXPECT_THAT(v.ends, ElementsAre(1, 2));
+  EXPECT_EQ(v.normalizer, "nfc");
 }
 
 TEST(LoadVocab, LeavesUnsaidWhatTheFileDoesNotSay) {

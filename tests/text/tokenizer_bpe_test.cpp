@@ -59,6 +59,13 @@ TEST(Bpe, OwnPatternsReplaceTheNamedOnes) {
   EXPECT_THROW(Tokenizer::create(vocab), Error);
 }
 
+TEST(Bpe, NormalizesWhereTheFileAsks) {
+  VocabData vocab = byte_level_vocab({{"\xC3", "\xA9"}});
+  EXPECT_THAT(Tokenizer::create(vocab)->encode("e\xCC\x81"), ElementsAre('e', 0xCC, 0x81));
+  vocab.normalizer = "nfc";
+  EXPECT_THAT(Tokenizer::create(vocab)->encode("e\xCC\x81"), ElementsAre(256));
+}
+
 TEST(Bpe, BosComesFromTheFileOrThePreTokenizer) {
   VocabData vocab = byte_level_vocab({}, "llama-bpe");
   EXPECT_FALSE(Tokenizer::create(vocab)->adds_bos());  // it has none

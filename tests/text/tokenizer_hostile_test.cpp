@@ -37,6 +37,12 @@ const RefusedCase kRefused[] = {
     {"EOM too large", [](auto& v) { v.eom = 256; }, ErrorCode::kBadFile, "EOM"},
     {"unknown too large", [](auto& v) { v.unknown = 256; }, ErrorCode::kBadFile, "unknown"},
     {"separator too large", [](auto& v) { v.separator = 256; }, ErrorCode::kBadFile, "separator"},
+    {"ending id too large",
+     [](auto& v) {
+       v.ends = {1, 300};
+     },
+     ErrorCode::kBadFile, "300"},
+    {"unknown normalizer", [](auto& v) { v.normalizer = "nfd"; }, ErrorCode::kUnsupported, "nfd"},
     {"strip id too large", [](auto& v) { v.strip_left = {256}; }, ErrorCode::kBadFile, "256"},
     {"strip id negative", [](auto& v) { v.strip_right = {-5}; }, ErrorCode::kBadFile, "-5"},
     {"BOS wanted, none named", [](auto& v) { v.add_bos = true; }, ErrorCode::kBadFile, "BOS"},
@@ -51,7 +57,8 @@ const RefusedCase kRefused[] = {
      },
      ErrorCode::kBadFile, "merge 1"},
     {"merge with nothing", [](auto& v) { v.merges = {"a "}; }, ErrorCode::kBadFile, "merge 0"},
-    {"unknown pre-tokenizer", [](auto& v) { v.pre = "x"; }, ErrorCode::kUnsupported, "'x'"},
+    {"unknown pre-tokenizer", [](auto& v) { v.pre = "no such"; }, ErrorCode::kUnsupported,
+     "'no such'"},
     {"bad pattern", [](auto& v) { v.pre_patterns = {"[a"}; }, ErrorCode::kUnsupported, "[a"},
 };
 

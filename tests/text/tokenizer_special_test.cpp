@@ -99,10 +99,11 @@ TEST(SpecialTokens, WhatEndsAReply) {
   vocab.eos = add_token(vocab, "<stop>", TokenKind::kControl);
   vocab.eot = add_token(vocab, "<turn>", TokenKind::kNormal);
   vocab.eom = add_token(vocab, "<message>", TokenKind::kControl);
+  vocab.ends = {add_token(vocab, "<other>", TokenKind::kControl)};
   const TokenId html = add_token(vocab, "</s>", TokenKind::kNormal);  // struck-through text
   const TokenId text_end = add_token(vocab, "<|endoftext|>", TokenKind::kControl);
   const auto t = Tokenizer::create(vocab);
-  for (const TokenId id : {*vocab.eos, *vocab.eot, *vocab.eom, text_end, 257}) {
+  for (const TokenId id : {*vocab.eos, *vocab.eot, *vocab.eom, vocab.ends[0], text_end, 257}) {
     EXPECT_TRUE(t->ends_generation(id)) << id;
   }
   for (const TokenId id : {256, 258, html, TokenId{'a'}, -1, 1 << 30}) {

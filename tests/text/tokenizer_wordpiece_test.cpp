@@ -38,17 +38,13 @@ TEST(BasicWords, AreCutAtPunctuationAndChinese) {
 }
 
 TEST(BasicWords, LoseControlCharactersAndBrokenBytes) {
-  EXPECT_THAT(words(std::string("a\0b\x01"
-                                "c\xFF"
-                                "d\xEF\xBF\xBD"
-                                "e\xE2\x80\x8B"
-                                "f",
-                                17)),
+  const std::string nul(1, '\0'), replacement = "\xEF\xBF\xBD", zero_width = "\xE2\x80\x8B";
+  EXPECT_THAT(words("a" + nul + "b\x01" + "c\xFF" + "d" + replacement + "e" + zero_width + "f"),
               ElementsAre("abcdef"));
   EXPECT_THAT(words(" \t\r\n"), IsEmpty());
 }
 
-// 0 [PAD] 1 [UNK] 2 [CLS] 3 [SEP] 4 un 5 ##aff 6 ##able 7 un##a 8 hello 9 !
+// 0 [PAD] 1 [UNK] 2 [CLS] 3 [SEP] 4 un 5 ##aff 6 ##able 7 un##a 8 hello 9 ! 10 ##s
 VocabData bert_vocab(bool gguf_style) {
   VocabData vocab;
   vocab.model = "bert";
@@ -56,7 +52,7 @@ VocabData bert_vocab(bool gguf_style) {
     add_token(vocab, special, TokenKind::kControl);
   }
   const std::string mark = "\xE2\x96\x81";
-  for (const std::string word : {"un", "##aff", "##able", "una", "hello", "!"}) {
+  for (const std::string word : {"un", "##aff", "##able", "una", "hello", "!", "##s"}) {
     const bool continues = word.starts_with("##");
     const std::string gguf = continues ? word.substr(2) : mark + word;
     add_token(vocab, gguf_style ? gguf : word, TokenKind::kNormal);
@@ -72,6 +68,7 @@ class WordPiece : public testing::TestWithParam<bool> {
 
 TEST_P(WordPiece, TakesTheLongestPieceAtEachStep) {
   EXPECT_THAT(t_->encode("Hello!", kBare), ElementsAre(8, 9));
+  EXPECT_THAT(t_->encode("hellosaffs", kBare), ElementsAre(8, 10, 5, 10));
   EXPECT_THAT(t_->encode("unable", kBare), ElementsAre(1));  // "una" is longest, "ble" is nothing
   EXPECT_THAT(t_->encode("unaffable", kBare), ElementsAre(1));
   EXPECT_THAT(t_->encode("unaff", kBare), ElementsAre(1));
@@ -79,7 +76,8 @@ TEST_P(WordPiece, TakesTheLongestPieceAtEachStep) {
 
 TEST_P(WordPiece, UnknownReplacesTheWholeWord) {
   EXPECT_THAT(t_->encode("hello unx hello", kBare), ElementsAre(8, 1, 8));
-  EXPECT_THAT(t_->encode("aff", kBare), ElementsAre(1));  // only continues words
+  EXPECT_THAT(t_->encode("aff", kBare), ElementsAre(1));         // only continues words
+  EXPECT_THAT(t_->encode("hellohello", kBare), ElementsAre(1));  // only begins them
 }
 
 TEST_P(WordPiece, StandsBetweenClsAndSep) {

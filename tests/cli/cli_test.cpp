@@ -1,0 +1,256 @@
+// The program as a user meets it: run as a process, judged by what it prints and how it exits.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "support/shared_data.h"
+
+namespace fathom {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+struct Outcome {
+  int code = 0;
+  std::string out, err;
+  json parsed() const {
+    const json value = json::parse(out, nullptr, false);
+    EXPECT_FALSE(value.is_discarded()) << out << err;
+    return value;
+  }
+};
+
+fs::path temporary() {
+  static const fs::path folder = [] {
+    std::string name = fs::temp_directory_path() / "fathom-cli-XXXXXX";
+    EXPECT_NE(mkdtemp(name.data()), nullptr);
+    return fs::path(name);
+  }();
+  return folder;
+}
+
+std::string shell_word(const std::string& text) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? "'\\''" : std::string(1, c);
+  return out + "'";
+}
+
+// `input` goes to standard input.
+Outcome fathom(const std::string& arguments, const std::string& input = "") {
+  const fs::path err = temporary() / "stderr", in = temporary() / "stdin";
+  std::ofstream(in, std::ios::binary) << input;
+  const std::string command = "FATHOM_MODEL=" + shell_word(test::bundled_model()) + " " +
+                              shell_word(FATHOM_PROGRAM) + " " + arguments + " < " +
+                              shell_word(in) + " 2> " + shell_word(err);
+  Outcome outcome;
+  FILE* pipe = popen(command.c_str(), "r");
+  char buffer[4096];
+  for (size_t n; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) outcome.out.append(buffer, n);
+  const int status = pclose(pipe);
+  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  outcome.err = test::read_file(err);
+  return outcome;
+}
+
+std::string write_text(const std::string& name, const std::string& text) {
+  const fs::path path = temporary() / name;
+  std::ofstream(path, std::ios::binary) << text;
+  return path;
+}
+
+TEST(Cli, HelpTeachesEveryCommand) {
+  const Outcome all = fathom("--help");
+  EXPECT_EQ(all.code, 0);
+  for (const char* command : {"run", "chat", "demo", "inspect", "tokenize", "logits", "template",
+                              "synth", "perplexity", "policies"}) {
+    EXPECT_NE(all.out.find(command), std::string::npos) << command;
+    const Outcome one = fathom(std::string(command) + " --help");
+    EXPECT_EQ(one.code, 0) << command;
+    EXPECT_NE(one.out.find("--json"), std::string::npos) << command;
+  }
+  EXPECT_EQ(fathom("--version").code, 0);
+}
+
+TEST(Cli, UsageErrorsSayWhatAndExitWith2) {
+  EXPECT_EQ(fathom("").code, 2);
+  EXPECT_EQ(fathom("walk").code, 2);
+  EXPECT_EQ(fathom("run --no-such-option").code, 2);
+  const Outcome policy = fathom("run -p x --kv store=f61");
+  EXPECT_EQ(policy.code, 2);
+  EXPECT_NE(policy.err.find("did you mean 'f16'?"), std::string::npos) << policy.err;
+  EXPECT_EQ(fathom("run -p x --temp -1").code, 2);
+  EXPECT_EQ(fathom("run -p x -l nonsense").code, 2);
+}
+
+TEST(Cli, BadFilesSayWhichAndExitWith3) {
+  const std::string bad = write_text("bad.gguf", "GGUX not a model");
+  const Outcome outcome = fathom("run " + shell_word(bad) + " -p x");
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_NE(outcome.err.find("bad.gguf"), std::string::npos);
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 2) << outcome.err;  // and a hint
+  EXPECT_EQ(fathom("run /no/such/file -p x").code, 3);
+  EXPECT_EQ(fathom("run -f /no/such/file").code, 3);
+}
+
+TEST(Cli, RunAnswersQuestionsOnForks) {
+  const std::string text = write_text(
+      "facts.txt", "The rain had ceased. The code of the amber lantern is 58291. We were all tired, "
+                   "and the fire was nearly out. The city of the iron gate is Vienna. It was late.\n");
+  const Outcome outcome =
+      fathom("run -f " + shell_word(text) +
+             " -q 'What is the code of the amber lantern?' -q 'What is the city of the iron gate?' "
+             "-n 32 --json -t 2");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json j = outcome.parsed();
+  ASSERT_EQ(j["replies"].size(), 2u);
+  EXPECT_NE(j["replies"][0]["text"].get<std::string>().find("58291"), std::string::npos) << j.dump(1);
+  EXPECT_NE(j["replies"][1]["text"].get<std::string>().find("Vienna"), std::string::npos) << j.dump(1);
+  EXPECT_GT(j["document"]["tokens"].get<int>(), 30);
+  EXPECT_LT(j["replies"][0]["price"]["prompt_tokens"].get<int>(), 30);
+  EXPECT_GT(j["replies"][0]["price"]["kv_bytes"].get<int>(), 0);
+}
+
+TEST(Cli, RunReadsStandardInputAndRawText) {
+  const Outcome piped = fathom("run -q 'What is the price of the old bell?' -n 24 -t 2",
+                               "The price of the old bell is 40117. It was noon.");
+  EXPECT_EQ(piped.code, 0) << piped.err;
+  EXPECT_NE(piped.out.find("40117"), std::string::npos) << piped.out;
+  EXPECT_NE(piped.err.find("tok/s"), std::string::npos);
+  const Outcome quiet = fathom("run -p 'The old gardener' --raw -n 8 --quiet -t 2");
+  EXPECT_EQ(quiet.code, 0);
+  EXPECT_EQ(quiet.err, "");
+  const Outcome none = fathom("run --raw", "");
+  EXPECT_EQ(none.code, 2);
+  EXPECT_NE(none.err.find("there is no text"), std::string::npos) << none.err;
+}
+
+TEST(Cli, TooLongAPromptIsRefusedWithBothCounts) {
+  const Outcome outcome = fathom("run --ctx 32 --raw -t 1", std::string(400, 'x') + " and so on");
+  EXPECT_EQ(outcome.code, 6);
+  EXPECT_NE(outcome.err.find("do not fit into the context of 32"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("hint: "), std::string::npos);
+}
+
+TEST(Cli, ChatKeepsItsHistory) {
+  const std::string text = write_text("chat.txt", "The owner of the silver key is Clara Grace. It rained.\n");
+  const Outcome outcome = fathom("chat --json -t 2 --temp 0 -n 24",
+                                 "/file " + text + "\nWhat is the owner of the silver key?\n/nonsense\n"
+                                 "What is the owner of the silver key?\n/stats\n/quit\n");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  std::istringstream lines(outcome.out);
+  std::string line;
+  std::vector<json> all;
+  while (std::getline(lines, line)) all.push_back(json::parse(line));
+  ASSERT_EQ(all.size(), 3u) << outcome.out;
+  EXPECT_NE(all[0]["text"].get<std::string>().find("Clara Grace"), std::string::npos) << all[0];
+  EXPECT_TRUE(all[1].contains("error"));
+  EXPECT_NE(all[2]["text"].get<std::string>().find("Clara Grace"), std::string::npos) << all[2];
+  EXPECT_NE(outcome.err.find("policy"), std::string::npos);
+}
+
+TEST(Cli, DemoAnswersRight) {
+  const Outcome outcome = fathom("demo --json -t 2");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json j = outcome.parsed();
+  EXPECT_EQ(j["right"], 5);
+  EXPECT_EQ(j["questions"], 5);
+  EXPECT_NE(fathom("demo -t 2").out.find("time to first token"), std::string::npos);
+}
+
+TEST(Cli, InspectShowsWhatAFileHolds) {
+  const json j = fathom("inspect --json --ctx 1000").parsed();
+  EXPECT_EQ(j["tensors"].size(), 38u);
+  EXPECT_EQ(j["types"]["F16"]["tensors"], 29);
+  EXPECT_EQ(j["memory"]["context"], 1000);
+  EXPECT_EQ(j["metadata"]["llama.block_count"], 4);
+  const std::string out = temporary() / "norm.f32";
+  EXPECT_EQ(fathom("inspect --tensor blk.0.attn_q.weight -o " + shell_word(out)).code, 0);
+  EXPECT_EQ(fs::file_size(out), 256u * 256 * 4);
+  EXPECT_EQ(fathom("inspect --tensor no.such -o " + shell_word(out)).code, 3);
+  EXPECT_NE(fathom("inspect").out.find("memory for a context of 4,096 tokens"), std::string::npos);
+}
+
+TEST(Cli, TokenizeBothWays) {
+  const json j = fathom("tokenize -p 'The rain <|user|>' --json").parsed();
+  std::string ids, text;
+  for (const json& t : j["tokens"]) {
+    ids += std::to_string(t["id"].get<int>()) + ",";
+    text += t["piece"].get<std::string>();
+  }
+  EXPECT_EQ(text, "The rain <|user|>");
+  EXPECT_EQ(fathom("tokenize --decode -p " + shell_word(ids)).out, "The rain <|user|>");
+  EXPECT_EQ(fathom("tokenize --parse-special -p '<|user|>'").out, "4093\n");
+  EXPECT_NE(fathom("tokenize -p '<|user|>'").out, "4093\n");
+  EXPECT_NE(fathom("tokenize -p 'The rain' --pieces").out.find("\" rain\""), std::string::npos);
+  EXPECT_EQ(fathom("tokenize --decode -p 999999").code, 2);
+}
+
+TEST(Cli, LogitsAreRawFloats) {
+  const std::string last = temporary() / "last.f32", all = temporary() / "all.f32";
+  ASSERT_EQ(fathom("logits --tokens 10,20,30 -t 1 -o " + shell_word(last)).code, 0);
+  ASSERT_EQ(fathom("logits --tokens 10,20,30 -t 1 --all -o " + shell_word(all)).code, 0);
+  const auto one = test::read_floats(last), three = test::read_floats(all);
+  ASSERT_EQ(one.size(), 4096u);
+  ASSERT_EQ(three.size(), 3 * 4096u);
+  EXPECT_TRUE(std::equal(one.begin(), one.end(), three.begin() + 2 * 4096));
+  EXPECT_EQ(fathom("logits --tokens 10,4096 -o " + shell_word(last)).code, 2);
+}
+
+TEST(Cli, TemplateRendersConversations) {
+  const std::string conversation = write_text(
+      "conversation.json", R"({"messages": [{"role": "user", "content": "Hi"}], "add_generation_prompt": true})");
+  const Outcome own = fathom("template --input " + shell_word(conversation));
+  EXPECT_EQ(own.code, 0) << own.err;
+  EXPECT_EQ(own.out, "<|user|>Hi<|assistant|>");
+  const std::string jinja = write_text("t.jinja", "{{ bos_token }}{{ messages[0].content }} {{ strftime_now('%d %b %Y') }}");
+  EXPECT_EQ(fathom("template " + shell_word(jinja) + " --input " + shell_word(conversation) +
+                   " --var 'bos_token=<s>' --now 2024-07-26T12:00:00").out,
+            "<s>Hi 26 Jul 2024");
+  const std::string raises = write_text("r.jinja", "{{ raise_exception('no such role') }}");
+  const Outcome raised = fathom("template " + shell_word(raises) + " --input " + shell_word(conversation));
+  EXPECT_NE(raised.code, 0);
+  EXPECT_NE(raised.err.find("no such role"), std::string::npos) << raised.err;
+}
+
+TEST(Cli, SynthWritesModelsThatRun) {
+  for (const char* type : {"q4_0", "q4_k", "q8_0", "f16", "bf16", "mxfp4"}) {
+    const std::string model = temporary() / (std::string(type) + ".gguf");
+    ASSERT_EQ(fathom("synth " + shell_word(model) + " --like tiny --type " + type + " -t 2").code, 0) << type;
+    const Outcome run = fathom("run " + shell_word(model) + " -p hello --raw -n 4 --json -t 2");
+    ASSERT_EQ(run.code, 0) << type << run.err;
+    EXPECT_EQ(run.parsed()["replies"][0]["price"]["generated_tokens"], 4) << type;
+  }
+  EXPECT_EQ(fathom("synth x.gguf --like gpt-5").code, 2);
+  EXPECT_EQ(fathom("synth x.gguf --type q9").code, 2);
+  // The same seed writes the same file, on any number of threads.
+  const std::string a = temporary() / "a.gguf", b = temporary() / "b.gguf";
+  fathom("synth " + shell_word(a) + " --like tiny --type q4_k -t 1");
+  fathom("synth " + shell_word(b) + " --like tiny --type q4_k -t 3");
+  EXPECT_EQ(test::read_file(a), test::read_file(b));
+}
+
+TEST(Cli, PerplexityOfAText) {
+  const std::string text = write_text("long.txt", fathom("demo --show-text").out);
+  const json j = fathom("perplexity -f " + shell_word(text) + " --chunk 256 --json -t 2").parsed();
+  EXPECT_GT(j["perplexity"].get<double>(), 1.0);
+  EXPECT_LT(j["perplexity"].get<double>(), 200.0);
+  EXPECT_EQ(j["scored_tokens"].get<int>(), j["chunks"].get<int>() * 127);
+  EXPECT_EQ(fathom("perplexity -f " + shell_word(text) + " --chunk 100000").code, 2);
+}
+
+TEST(Cli, PoliciesAreListed) {
+  EXPECT_NE(fathom("policies").out.find("store"), std::string::npos);
+  EXPECT_EQ(fathom("policies f16 --json").parsed().size(), 1u);
+  const Outcome unknown = fathom("policies bf61");
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_NE(unknown.err.find("did you mean 'bf16'?"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace fathom
