@@ -37,7 +37,7 @@ std::unique_ptr<text::Tokenizer> by_way_of_json(const file::Metadata& gguf, cons
                                   .generation_config = "",
                                   .chat_template = ""},
                                  "folder");
-  return text::Tokenizer::create(load_vocab(metadata));
+  return text::Tokenizer::create(engine::load_vocab(metadata));
 }
 
 std::vector<std::string> inputs_of(const std::string& gguf) {
@@ -81,7 +81,7 @@ TEST(HuggingFaceTokens, GivesThePublishedIds) {
 
 TEST(HuggingFaceTokens, TheBundledVocabularyIsTheSameBothWays) {
   const file::Checkpoint gguf = file::Checkpoint::open(test::bundled_model());
-  const auto direct = text::Tokenizer::create(load_vocab(gguf.metadata()));
+  const auto direct = text::Tokenizer::create(engine::load_vocab(gguf.metadata()));
   const auto by_json = by_way_of_json(gguf.metadata(), nullptr);
   for (const char* text :
        {"", " ", "The code of the amber lantern is 58291.", "a  b\n\n\tc", "it's we'll",
