@@ -20,14 +20,17 @@
 //   fathom.tokenizer.ignore_merges  bool: a piece that is a token is taken without merging
 //   fathom.tokenizer.normalizer     "nfc": the text is normalised before it is split
 //   fathom.tokenizer.eos_ids        integers: every token that ends a reply, as the folder says
-//   fathom.tokenizer.lstrip_ids     integers: tokens that swallow the white space before them,
-//   fathom.tokenizer.rstrip_ids     ... and after them
+//   fathom.tokenizer.strip_left     integers: tokens that swallow the white space before them,
+//   fathom.tokenizer.strip_right    ... and after them
 //
-// and always says what GGUF's converter writes only sometimes, under GGUF's own keys:
+// and says, under names that GGUF has or could have, what its converter leaves to be guessed:
 //
-//   {arch}.attention.sliding_window_pattern  integers, one a layer: 1 where the window applies
-//   {arch}.attention.scale                   what scores are multiplied by, if not 1/sqrt(d)
-//   {arch}.rope.freq_base_swa                the base in the layers with a window, if another
+//   {arch}.attention.sliding_window_pattern   which layers have the window. An integer n: all but
+//                                   the last of every n layers. Integers, one a layer: where it
+//                                   is 1. Without the key: all of them
+//   {arch}.attention.query_pre_attn_scalar    scores are divided by its root, not by that of the
+//                                   head's size (gemma)
+//   {arch}.rope.freq_base_swa       the base in the layers with a window, if it is another (gemma3)
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,7 @@
 #include "file/hf_config.h"
 
-#include <cmath>
+#include <algorithm>
+#include <iterator>
 
 #include "base/error.h"
 #include "file/hf_rope.h"
@@ -166,8 +167,8 @@ class ConfigReader {
     return true;
   }
 
-  Integers window_pattern() {
-    Integers pattern;
+  Integers windowed_layers() {
+    Integers layers;
     const auto types = text_.find("layer_types");
     if (types && types->size() != result_.layers) {
       throw bad_file(text_.source(), "'layer_types' has {} entries for {} layers", types->size(),
@@ -178,9 +179,32 @@ class ConfigReader {
       if (types && type != "sliding_attention" && type != "full_attention") {
         throw unsupported(text_.source(), "has a layer of the type {}", quoted_name(type));
       }
-      pattern.push_back(types ? type == "sliding_attention" : windowed(static_cast<int64_t>(i)));
+      layers.push_back(types ? type == "sliding_attention" : windowed(static_cast<int64_t>(i)));
     }
-    return pattern;
+    return layers;
+  }
+
+  // The least n for which all but the last of every n layers have the window, if there is one.
+  static std::optional<int64_t> period_of(const Integers& layers) {
+    const auto first = std::find(layers.begin(), layers.end(), 0);
+    const int64_t period = first - layers.begin() + 1;
+    for (size_t i = 0; i < layers.size(); ++i) {
+      if ((layers[i] == 0) != (static_cast<int64_t>(i) % period == period - 1)) return std::nullopt;
+    }
+    return period;
+  }
+
+  void set_window(int64_t tokens, Integers layers) {
+    const auto with = std::count(layers.begin(), layers.end(), 1);
+    if (with == 0 && result_.gemma()) {
+      throw unsupported(text_.source(), "is a {} without a layer that has a window", family_.arch);
+    }
+    if (with == 0) return;
+    set("attention.sliding_window", tokens);
+    // Gemma's readers assume their usual period where nothing is said.
+    if (with == std::ssize(layers) && !result_.gemma()) return;
+    const auto period = period_of(layers);
+    set("attention.sliding_window_pattern", period ? Value(*period) : Value(std::move(layers)));
   }
 
   void read_window() {
@@ -191,8 +215,7 @@ class ConfigReader {
       if (family_.arch == "phi3") set("attention.sliding_window", int64_t{0});  // as converters do
       return;
     }
-    set("attention.sliding_window", size("sliding_window", defaults_.window, int64_t{1} << 40));
-    set("attention.sliding_window_pattern", window_pattern());
+    set_window(size("sliding_window", defaults_.window, 1 << 30), windowed_layers());
   }
 
   // Scores and logits are squashed by cap * tanh(x / cap); null means they are not, GGUF's 0.
@@ -210,7 +233,7 @@ class ConfigReader {
     read_cap("final_logit_softcapping", "final_logit_softcapping", two ? 30 : 0);
     const double scalar = text_.number("query_pre_attn_scalar").value_or(256);
     if (!(scalar > 0)) throw bad_file(text_.source(), "'query_pre_attn_scalar' is {}", scalar);
-    set("attention.scale", 1.0 / std::sqrt(scalar));
+    set("attention.query_pre_attn_scalar", scalar);
   }
 
   void read_rope() {

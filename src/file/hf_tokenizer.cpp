@@ -141,8 +141,8 @@ class VocabularyReader {
       const int64_t id = token_id(added.require("id").json(), token);
       ids_[token] = id;
       if (rows_ != 0 && static_cast<uint64_t>(id) >= rows_) continue;
-      if (added.flag("lstrip").value_or(false)) lstrip_.push_back(id);
-      if (added.flag("rstrip").value_or(false)) rstrip_.push_back(id);
+      if (added.flag("lstrip").value_or(false)) strip_left_.push_back(id);
+      if (added.flag("rstrip").value_or(false)) strip_right_.push_back(id);
       const bool control = added.flag("special").value_or(false) || looks_special(token);
       const bool unknown = !pre_.byte_level && model_.text("unk_token") == token;
       // What is matched before normalisation is spelled as users write it.
@@ -205,8 +205,8 @@ class VocabularyReader {
     out_.set("tokenizer.ggml.add_space_prefix", pre_.prefix_space);
     if (!pre_.normalizer.empty()) out_.set("fathom.tokenizer.normalizer", pre_.normalizer);
     out_.set("fathom.tokenizer.ignore_merges", model_.flag("ignore_merges").value_or(false));
-    if (!lstrip_.empty()) out_.set("fathom.tokenizer.lstrip_ids", std::move(lstrip_));
-    if (!rstrip_.empty()) out_.set("fathom.tokenizer.rstrip_ids", std::move(rstrip_));
+    if (!strip_left_.empty()) out_.set("fathom.tokenizer.strip_left", std::move(strip_left_));
+    if (!strip_right_.empty()) out_.set("fathom.tokenizer.strip_right", std::move(strip_right_));
     out_.set("tokenizer.ggml.tokens", std::move(tokens_));
     out_.set("tokenizer.ggml.token_type", std::move(kinds_));
   }
@@ -230,7 +230,7 @@ class VocabularyReader {
   std::unordered_map<std::string, int64_t> ids_;
   Strings merges_;
   std::vector<size_t> ranks_;  // by token: the first merge that makes it
-  Integers lstrip_, rstrip_;
+  Integers strip_left_, strip_right_;
 };
 
 }  // namespace

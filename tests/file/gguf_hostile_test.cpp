@@ -39,9 +39,7 @@ class Victim {
   size_t size() const { return original_.size(); }
   size_t header_bytes() const { return header_; }
 
-  void put(size_t at, char byte) {
-    ASSERT_EQ(::pwrite(fd_, &byte, 1, static_cast<off_t>(at)), 1);
-  }
+  void put(size_t at, char byte) { ASSERT_EQ(::pwrite(fd_, &byte, 1, static_cast<off_t>(at)), 1); }
   void restore(size_t at) { put(at, original_[at]); }
   char original(size_t at) const { return original_[at]; }
   void truncate(size_t size) { ASSERT_EQ(::ftruncate(fd_, static_cast<off_t>(size)), 0); }
@@ -79,8 +77,8 @@ Outcome open_and_touch(const std::string& path) {
 TEST(HostileGguf, TruncatedAnywhere) {
   Victim victim;
   std::mt19937_64 random(1);
-  std::vector<size_t> sizes = {0, 1, 3, 4, 7, 8, 15, 16, 23, 24, victim.header_bytes(),
-                               victim.size() - 1};
+  std::vector<size_t> sizes = {
+      0, 1, 3, 4, 7, 8, 15, 16, 23, 24, victim.header_bytes(), victim.size() - 1};
   while (sizes.size() < 100) sizes.push_back(random() % victim.header_bytes());
   while (sizes.size() < 200) sizes.push_back(random() % victim.size());
   std::sort(sizes.rbegin(), sizes.rend());
@@ -96,8 +94,9 @@ TEST(HostileGguf, OneByteChanged) {
   int refused_in_header = 0;
   for (int i = 0; i < 2000; ++i) {
     const bool header = i % 4 != 3;
-    const size_t at = header ? random() % victim.header_bytes()
-                             : victim.header_bytes() + random() % (victim.size() - victim.header_bytes());
+    const size_t at =
+        header ? random() % victim.header_bytes()
+               : victim.header_bytes() + random() % (victim.size() - victim.header_bytes());
     const char flip = static_cast<char>(1 + random() % 255);
     victim.put(at, static_cast<char>(victim.original(at) ^ flip));
     const Outcome outcome = open_and_touch(victim.path());
@@ -138,7 +137,8 @@ void expect_refused(const std::vector<Bad>& files) {
       ADD_FAILURE() << bad.name << " was opened";
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), bad.code) << bad.name;
-      EXPECT_THAT(e.what(), AllOf(StartsWith("made-up.gguf: "), HasSubstr(bad.message))) << bad.name;
+      EXPECT_THAT(e.what(), AllOf(StartsWith("made-up.gguf: "), HasSubstr(bad.message)))
+          << bad.name;
     }
   }
 }
@@ -181,7 +181,8 @@ TEST(HostileGguf, Keys) {
       {"value_cut", one().text("0123456").put<uint32_t>(10), "inside metadata key '0123456'"},
       {"u64_large", one().text("k").put<uint32_t>(10).put(kHuge), "beyond 63 bits"},
       {"text_length", one().text("k").put<uint32_t>(8).put(kHuge), "metadata key 'k' is 1844674"},
-      {"text_cut", one().text("k").put<uint32_t>(8).put<uint64_t>(9).raw("12345678"), "inside metadata key 'k'"},
+      {"text_cut", one().text("k").put<uint32_t>(8).put<uint64_t>(9).raw("12345678"),
+       "inside metadata key 'k'"},
       {"twice", GgufBytes(0, 2).u32("k", 1).u32("k", 2), "metadata key 'k' is there twice"},
       {"nested", one().array("k", 9, 1).put<uint32_t>(4).put<uint64_t>(0), "array of arrays"},
       {"array_type", one().array("k", 77, 1).data(64), "array of the unknown type 77"},
@@ -228,9 +229,11 @@ TEST(HostileGguf, Tensors) {
       {"bytes", one().tensor("t", {1ull << 40, 1ull << 22}).data(64), "impossible shape"},
       {"ragged", one().tensor("t", {33}, 2).data(64), "impossible shape for Q4_0: [33]"},
       {"ragged_k", one().tensor("t", {128, 2}, 12).data(512), "impossible shape for Q4_K"},
-      {"unknown", one().tensor("t", {4}, 4).data(64), "'t' has the type 4", ErrorCode::kUnsupported},
+      {"unknown", one().tensor("t", {4}, 4).data(64), "'t' has the type 4",
+       ErrorCode::kUnsupported},
       {"activations", one().tensor("t", {256}, 15).data(512), "type 15", ErrorCode::kUnsupported},
-      {"type_huge", one().tensor("t", {4}, UINT32_MAX).data(64), "type 4294967295", ErrorCode::kUnsupported},
+      {"type_huge", one().tensor("t", {4}, UINT32_MAX).data(64), "type 4294967295",
+       ErrorCode::kUnsupported},
       {"beyond", one().tensor("t", {4}, 0, 64).data(64), "needs 16 bytes at offset"},
       {"half_beyond", one().tensor("t", {16}, 0, 32).data(64), "needs 64 bytes at offset"},
       {"far", one().tensor("t", {4}, 0, kHuge - 31).data(64), "tensor 't' has the offset 184467"},

@@ -58,8 +58,7 @@ void expect_same(const Checkpoint& got, const Checkpoint& want) {
 
 TEST(GgufWriter, WritesWhatWasRead) {
   test::TempDir dir;
-  for (const std::string& path :
-       {test::bundled_model(), test::reference("logits/gemma2.gguf")}) {
+  for (const std::string& path : {test::bundled_model(), test::reference("logits/gemma2.gguf")}) {
     const Checkpoint model = Checkpoint::open(path);
     GgufWriter out(dir.file("copy.gguf"));
     copy_all(model, out);
@@ -217,8 +216,8 @@ TEST(SplitGguf, PartsMustBeCompleteAndAgree) {
 
 TEST(SplitGguf, NamesThatCannotBe) {
   test::TempDir dir;
-  for (const char* name : {"m-00000-of-00003.gguf", "m-00004-of-00003.gguf", "m-00001-of-00000.gguf",
-                           "m-00001-of-99999.gguf"}) {
+  for (const char* name : {"m-00000-of-00003.gguf", "m-00004-of-00003.gguf",
+                           "m-00001-of-00000.gguf", "m-00001-of-99999.gguf"}) {
     std::filesystem::copy_file(test::bundled_model(), dir.file(name));
     EXPECT_THAT(failure([&] { Checkpoint::open(dir.file(name)); }), HasSubstr("calls itself part"));
   }

@@ -19,12 +19,13 @@ HuggingFaceTexts good_texts() {
   const Checkpoint model = Checkpoint::open(test::reference("logits/gemma2.gguf"));
   json config = test::hf_config_of(model);
   config["rope_scaling"] = {{"rope_type", "llama3"}, {"factor", 8.0}};
-  return {.config = config.dump(),
-          .tokenizer = test::hf_tokenizer_of(model.metadata(), test::HfExport::Merges::kPairs).dump(),
-          .tokenizer_config = test::hf_tokenizer_config_of(model.metadata()).dump(),
-          .special_tokens_map = R"({"bos_token":{"content":"x"}})",
-          .generation_config = R"({"eos_token_id":[1,2]})",
-          .chat_template = ""};
+  return {
+      .config = config.dump(),
+      .tokenizer = test::hf_tokenizer_of(model.metadata(), test::HfExport::Merges::kPairs).dump(),
+      .tokenizer_config = test::hf_tokenizer_config_of(model.metadata()).dump(),
+      .special_tokens_map = R"({"bos_token":{"content":"x"}})",
+      .generation_config = R"({"eos_token_id":[1,2]})",
+      .chat_template = ""};
 }
 
 // True where the texts were read.
@@ -73,8 +74,18 @@ TEST(HostileHuggingFace, OneCharacterChanged) {
 // Every value of both files, replaced by each of these.
 TEST(HostileHuggingFace, EveryValueOfAnotherType) {
   const HuggingFaceTexts good = good_texts();
-  const json others[] = {nullptr, true, -1, 0, 1e308, uint64_t{UINT64_MAX}, int64_t{INT64_MAX}, "",
-                         "x", json::array(), json::object(), json::array({json::array()})};
+  const json others[] = {nullptr,
+                         true,
+                         -1,
+                         0,
+                         1e308,
+                         uint64_t{UINT64_MAX},
+                         int64_t{INT64_MAX},
+                         "",
+                         "x",
+                         json::array(),
+                         json::object(),
+                         json::array({json::array()})};
   for (auto member : {&HuggingFaceTexts::config, &HuggingFaceTexts::tokenizer_config,
                       &HuggingFaceTexts::generation_config, &HuggingFaceTexts::tokenizer}) {
     const json whole = json::parse(good.*member);

@@ -235,8 +235,8 @@ TEST(HfTokenizer, AddedTokens) {
   EXPECT_THAT(*m.strings("tokenizer.ggml.tokens"),
               ElementsAre("a", "b", "ab", "  ", "<|im_end|>", "<unused7>"));
   EXPECT_THAT(*m.integers("tokenizer.ggml.token_type"), ElementsAre(1, 3, 1, 4, 3, 3));
-  EXPECT_THAT(*m.integers("fathom.tokenizer.lstrip_ids"), ElementsAre(3));
-  EXPECT_THAT(*m.integers("fathom.tokenizer.rstrip_ids"), ElementsAre(4));
+  EXPECT_THAT(*m.integers("fathom.tokenizer.strip_left"), ElementsAre(3));
+  EXPECT_THAT(*m.integers("fathom.tokenizer.strip_right"), ElementsAre(4));
 }
 
 TEST(HfTokenizer, SpecialTokensComeFromTheFirstFileThatKnows) {

@@ -258,10 +258,18 @@ TEST(HuggingFaceFolder, SlidingWindowsAndTheirLayers) {
   Checkpoint hf = folder.open();
   EXPECT_EQ(hf.metadata().require_text("general.architecture"), "llama");
   EXPECT_EQ(hf.metadata().require_integer("llama.attention.sliding_window"), 128);
-  EXPECT_THAT(*hf.metadata().integers("llama.attention.sliding_window_pattern"), ElementsAre(1, 1));
+  EXPECT_FALSE(hf.metadata().has("llama.attention.sliding_window_pattern")) << "all layers have it";
   folder.config["layer_types"] = {"full_attention", "sliding_attention"};
   hf = folder.open();
   EXPECT_THAT(*hf.metadata().integers("llama.attention.sliding_window_pattern"), ElementsAre(0, 1));
+  folder.config["layer_types"] = {"sliding_attention", "full_attention"};
+  EXPECT_EQ(folder.open().metadata().require_integer("llama.attention.sliding_window_pattern"), 2);
+  folder.config["layer_types"] = {"full_attention", "full_attention"};
+  EXPECT_FALSE(folder.open().metadata().has("llama.attention.sliding_window"));
+  folder.config["layer_types"] = {"full_attention", "chunked_attention"};
+  EXPECT_THAT(failure(folder, ErrorCode::kUnsupported), HasSubstr("'chunked_attention'"));
+  folder.config["layer_types"] = {"sliding_attention"};
+  EXPECT_THAT(failure(folder, ErrorCode::kBadFile), HasSubstr("1 entries for 2 layers"));
   folder.config["sliding_window"] = nullptr;
   EXPECT_FALSE(folder.open().metadata().has("llama.attention.sliding_window"));
 
@@ -286,11 +294,8 @@ TEST(HuggingFaceFolder, Gemma2SaysItsCapsWindowAndScale) {
   const Checkpoint hf = Checkpoint::open(dir.path());
   EXPECT_EQ(hf.metadata().number("gemma2.attn_logit_softcapping", -1), 0.0);
   EXPECT_EQ(hf.metadata().number("gemma2.final_logit_softcapping", -1), 30.0);
-  EXPECT_NEAR(hf.metadata().number("gemma2.attention.scale", 0), 1.0 / 12, 1e-12);
-  const Integers& pattern = *hf.metadata().integers("gemma2.attention.sliding_window_pattern");
-  EXPECT_EQ(pattern.size(), 26u);
-  EXPECT_EQ(pattern[0], 1);
-  EXPECT_EQ(pattern[1], 0);
+  EXPECT_EQ(hf.metadata().number("gemma2.attention.query_pre_attn_scalar", 0), 144);
+  EXPECT_EQ(hf.metadata().require_integer("gemma2.attention.sliding_window_pattern"), 2);
 }
 
 // The text part of a model that sees: config.json says little and the names have a prefix.
@@ -337,8 +342,7 @@ TEST(HuggingFaceFolder, Gemma3TextPart) {
     EXPECT_EQ(m.number("gemma3.rope.freq_base", 0), 1e6);
     EXPECT_EQ(m.number("gemma3.rope.freq_base_swa", 0), 1e4);
     EXPECT_EQ(m.number("gemma3.rope.scaling.factor", 0), 8.0);
-    EXPECT_THAT(*m.integers("gemma3.attention.sliding_window_pattern"),
-                ElementsAre(1, 1, 1, 1, 1, 0, 1));
+    EXPECT_EQ(m.require_integer("gemma3.attention.sliding_window_pattern"), 6);
     EXPECT_FALSE(m.has("gemma3.final_logit_softcapping"));
   }
 }

@@ -34,8 +34,9 @@ TEST(JsonText, ReadsWhatTheLibraryReads) {
 }
 
 TEST(JsonText, RefusesWhatIsNotJson) {
-  for (const std::string text : {"", " ", "{", "[1,]", "{\"a\" 1}", "nul", "\"a", "[1] 2", "{'a':1}",
-                                 "[NaN]", "\"\xff\"", "\"\xc0\xaf\"", "\"\\ud800\"", "[1e999]x"}) {
+  for (const std::string text :
+       {"", " ", "{", "[1,]", "{\"a\" 1}", "nul", "\"a", "[1] 2", "{'a':1}", "[NaN]", "\"\xff\"",
+        "\"\xc0\xaf\"", "\"\\ud800\"", "[1e999]x"}) {
     EXPECT_THAT(refusal(text), HasSubstr("not valid JSON at byte")) << text;
   }
 }

@@ -71,7 +71,8 @@ TEST(Safetensors, WritesAndReadsEveryKindOfElement) {
       safetensors_view<uint32_t>("words", ElementType::kU32, {1}, words),
       safetensors_view<float>("empty", ElementType::kF32, {0, 4}, {}),
   };
-  write_safetensors(dir.file("a.safetensors"), tensors, {{"made by", "a test"}, {"quote", "\"\\\n"}});
+  write_safetensors(dir.file("a.safetensors"), tensors,
+                    {{"made by", "a test"}, {"quote", "\"\\\n"}});
   const SafetensorsFile file(dir.file("a.safetensors"));
   EXPECT_EQ(file.tensors().size(), tensors.size());
   EXPECT_EQ(file.metadata().at("made by"), "a test");
@@ -102,7 +103,8 @@ TEST(Safetensors, WritesAndReadsEveryKindOfElement) {
 TEST(Safetensors, ReadsARecordedLayer) {
   FATHOM_NEEDS_SHARED("reference/methods/layer2.safetensors");
   for (const char* name : {"layer2", "expected"}) {
-    const SafetensorsFile file(*test::shared(std::string("reference/methods/") + name + ".safetensors"));
+    const SafetensorsFile file(
+        *test::shared(std::string("reference/methods/") + name + ".safetensors"));
     EXPECT_GT(file.tensors().size(), 1u);
     for (const SafetensorsView& t : file.tensors()) {
       uint64_t values = 1;
@@ -135,11 +137,13 @@ TEST(Safetensors, WriterRefusesWhatMakesNoFile) {
       EXPECT_THAT(e.what(), HasSubstr(message));
     }
   };
-  refused({safetensors_view<float>("a", ElementType::kF32, {3}, two)}, "has 8 bytes, which its shape");
+  refused({safetensors_view<float>("a", ElementType::kF32, {3}, two)},
+          "has 8 bytes, which its shape");
   refused({safetensors_view<float>("a", ElementType::kF32, {1ull << 62, 2}, two)}, "has 8 bytes");
   refused({safetensors_view<float>("__metadata__", ElementType::kF32, {2}, two)}, "reserved");
   refused({safetensors_view<float>("a", ElementType::kF32, {2}, two),
-           safetensors_view<float>("a", ElementType::kF32, {2}, two)}, "twice");
+           safetensors_view<float>("a", ElementType::kF32, {2}, two)},
+          "twice");
   refused({safetensors_view<float>("\xff", ElementType::kF32, {2}, two)}, "UTF-8");
   EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
 }
@@ -148,7 +152,8 @@ TEST(HostileSafetensors, Lengths) {
   EXPECT_THAT(refusal(""), HasSubstr("the header's length"));
   EXPECT_THAT(refusal("1234567"), HasSubstr("the header's length"));
   EXPECT_THAT(refusal(with_length(3, "{}")), HasSubstr("inside the header"));
-  EXPECT_THAT(refusal(with_length(UINT64_MAX, "{}")), HasSubstr("a header of 18446744073709551615"));
+  EXPECT_THAT(refusal(with_length(UINT64_MAX, "{}")),
+              HasSubstr("a header of 18446744073709551615"));
   EXPECT_THAT(refusal(with_length(100'000'001, "{}")), HasSubstr("at most 100000000"));
   EXPECT_THAT(refusal(with_length(0, "")), HasSubstr("not valid JSON"));
   EXPECT_THAT(refusal(with_header("[]", 0)), HasSubstr("not a JSON object"));
@@ -164,7 +169,8 @@ TEST(HostileSafetensors, Headers) {
       {R"({"x":1})", "'x' is a number, not an object"},
       {R"({"x":null})", "'x' is missing"},
       {R"({"x":{}})", "'x.dtype' is missing"},
-      {R"({"x":{"dtype":"F31","shape":[2],"data_offsets":[0,8]}})", "'F31'", ErrorCode::kUnsupported},
+      {R"({"x":{"dtype":"F31","shape":[2],"data_offsets":[0,8]}})", "'F31'",
+       ErrorCode::kUnsupported},
       {R"({"x":{"dtype":4,"shape":[2],"data_offsets":[0,8]}})", "'x.dtype' is a number"},
       {R"({"x":{"dtype":"F32","data_offsets":[0,8]}})", "'x.shape' is missing"},
       {R"({"x":{"dtype":"F32","shape":2,"data_offsets":[0,8]}})", "x.shape is not a list"},
@@ -179,8 +185,10 @@ TEST(HostileSafetensors, Headers) {
       {R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", "lies at 8 to 0"},
       {R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[-8,0]}})", "is -8"},
       {R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})", "but there are 8 bytes"},
-      {R"({"x":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", "8 bytes long, which its shape"},
-      {R"({"x":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]}})", "its shape"},
+      {R"({"x":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})",
+       "8 bytes long, which its shape"},
+      {R"({"x":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]}})",
+       "its shape"},
       {R"({"x":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})", "begins at 4 of the data"},
       {R"({"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})", "8 bytes of data, 4 of them"},
       {R"({"x":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},"y":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})",
@@ -196,7 +204,8 @@ TEST(HostileSafetensors, Headers) {
       {R"({"x":{"dtype":"U8","shape":[[[8]]],"data_offsets":[0,8]}})", "deeper than 4"},
   };
   for (const auto& bad : kBad) {
-    EXPECT_THAT(refusal(with_header(bad.header, 8), bad.code), HasSubstr(bad.message)) << bad.header;
+    EXPECT_THAT(refusal(with_header(bad.header, 8), bad.code), HasSubstr(bad.message))
+        << bad.header;
   }
   std::string axes = "1";
   for (int i = 0; i < 32; ++i) axes += ",1";
@@ -211,8 +220,8 @@ TEST(HostileSafetensors, DamagedAtRandom) {
   const std::vector<float> values(64, 1.5f);
   std::vector<SafetensorsView> tensors;
   for (int i = 0; i < 12; ++i) {
-    tensors.push_back(safetensors_view<float>("layer." + std::to_string(i), ElementType::kF32,
-                                              {4, 16}, values));
+    tensors.push_back(
+        safetensors_view<float>("layer." + std::to_string(i), ElementType::kF32, {4, 16}, values));
   }
   write_safetensors(dir.file("a.safetensors"), tensors, {{"k", "v"}});
   const std::string good = test::read_file(dir.file("a.safetensors"));
