@@ -52,12 +52,10 @@ struct Config {
   float attention_soft_cap = 0.0f;  // 0: none
   float logit_soft_cap = 0.0f;      // 0: none
   float embedding_scale = 1.0f;
-  int32_t window = 0;        // keys that windowed layers see; 0: none is windowed
-  size_t window_period = 1;  // the last layer of each run of this many sees everything; 1: none does
+  int32_t window = 0;  // keys that windowed layers see; 0: none is windowed
+  std::vector<bool> windowed_layers;  // [layers]
 
-  bool windowed(size_t layer) const {
-    return window > 0 && (window_period == 1 || layer % window_period != window_period - 1);
-  }
+  bool windowed(size_t layer) const { return window > 0 && windowed_layers[layer]; }
 };
 
 }  // namespace fathom::model

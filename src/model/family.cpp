@@ -43,6 +43,8 @@ RopeConfig read_rope(const KeyReader& keys, const Config& c) {
   if (rope.scaling == RopeScaling::kNone && rope.factor != 1.0) rope.scaling = RopeScaling::kLinear;
   rope.original_context = keys.count("rope.scaling.original_context_length", c.trained_context);
   rope.magnitude = keys.number("rope.scaling.attn_factor", 1.0f);
+  rope.yarn_beta_fast = keys.number("rope.scaling.yarn_beta_fast", 32.0f);
+  rope.yarn_beta_slow = keys.number("rope.scaling.yarn_beta_slow", 1.0f);
   const file::Checkpoint& checkpoint = keys.checkpoint();
   rope.short_factors = read_factors(checkpoint, "rope_freqs.weight");
   if (rope.short_factors.empty()) {
@@ -60,6 +62,7 @@ void check_rope(const file::Checkpoint& file, const RopeConfig& rope, const Conf
   }
   if (!(rope.base > 1)) throw wrong("rope.freq_base is not above 1");
   if (!(rope.factor > 0) || !std::isfinite(rope.factor)) throw wrong("rope.scaling.factor is bad");
+  if (!(rope.yarn_beta_fast > 0) || !(rope.yarn_beta_slow > 0)) throw wrong("a YaRN beta is bad");
   for (const std::vector<float>* factors : {&rope.short_factors, &rope.long_factors}) {
     if (!factors->empty() && factors->size() != rope.rotated / 2) {
       throw bad_file(file.path(), "there are {} rope factors for {} pairs", factors->size(),
@@ -78,6 +81,9 @@ void check(const file::Checkpoint& file, const Config& c) {
                       kMaxHeadDim);
   }
   if (!(c.norm_epsilon > 0)) throw bad_file(file.path(), "the norm's epsilon is not positive");
+  if (!(c.attention_scale > 0) || !std::isfinite(c.attention_scale)) {
+    throw bad_file(file.path(), "the scale of attention scores is not positive");
+  }
   check_rope(file, c.rope, c);
   if (c.has_local_rope) check_rope(file, c.local_rope, c);
 }
@@ -118,22 +124,16 @@ size_t KeyReader::count(const std::string& key, size_t fallback) const {
   return has(key) ? count(key) : fallback;
 }
 
-size_t KeyReader::count_or_none(const std::string& key) const {
-  if (checkpoint_.metadata().has(full(key)) && !is_zero(key)) return count(key);
-  return 0;
-}
-
-bool KeyReader::is_zero(const std::string& key) const {
-  const int64_t* value = std::get_if<int64_t>(checkpoint_.metadata().find(full(key)));
-  return value && *value == 0;
-}
-
 float KeyReader::number(const std::string& key, float fallback) const {
   return static_cast<float>(checkpoint_.metadata().number(full(key), fallback));
 }
 
 std::string KeyReader::text(const std::string& key, const std::string& fallback) const {
   return checkpoint_.metadata().text(full(key), fallback);
+}
+
+const file::Value* KeyReader::find(const std::string& key) const {
+  return checkpoint_.metadata().find(full(key));
 }
 
 std::span<const Family* const> all_families() { return kFamilies; }
@@ -173,6 +173,27 @@ Config read_common(const KeyReader& keys) {
   c.attention_scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim));
   c.rope = read_rope(keys, c);
   return c;
+}
+
+void read_window(const KeyReader& keys, const WindowDefaults& defaults, Config& c) {
+  const file::Value* size = keys.find("attention.sliding_window");
+  const int64_t* zero = size ? std::get_if<int64_t>(size) : nullptr;
+  if (size ? zero && *zero == 0 : defaults.window == 0) return;
+  c.window = static_cast<int32_t>(
+      std::min<size_t>(keys.count("attention.sliding_window", defaults.window), INT32_MAX));
+  const file::Value* pattern = keys.find("attention.sliding_window_pattern");
+  const file::Integers* layers = pattern ? std::get_if<file::Integers>(pattern) : nullptr;
+  if (layers && layers->size() != c.layers) {
+    throw bad_file(keys.checkpoint().path(), "the sliding window's pattern has {} entries for {} layers",
+                   layers->size(), c.layers);
+  }
+  const size_t period = layers    ? 0
+                        : pattern ? keys.count("attention.sliding_window_pattern")
+                                  : defaults.period;
+  for (size_t l = 0; l < c.layers; ++l) {
+    const bool by_period = period == 0 || l % period != period - 1;
+    c.windowed_layers.push_back(layers ? (*layers)[l] != 0 : by_period);
+  }
 }
 
 Config read_config(const file::Checkpoint& checkpoint) {

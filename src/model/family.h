@@ -20,15 +20,14 @@ class KeyReader {
 
   size_t count(const std::string& key) const;  // required, 1 .. 2^31
   size_t count(const std::string& key, size_t fallback) const;
-  size_t count_or_none(const std::string& key) const;  // 0 where it is missing or 0
   float number(const std::string& key, float fallback) const;
   std::string text(const std::string& key, const std::string& fallback) const;
+  const file::Value* find(const std::string& key) const;  // nullptr where it is missing
   bool has(const std::string& key) const;
   const file::Checkpoint& checkpoint() const { return checkpoint_; }
   const std::string& architecture() const { return architecture_; }
 
  private:
-  bool is_zero(const std::string& key) const;
   std::string full(const std::string& key) const { return architecture_ + "." + key; }
   const file::Checkpoint& checkpoint_;
   std::string architecture_;
@@ -50,6 +49,14 @@ const Family& find_family(const file::Checkpoint& checkpoint);
 Config read_common(const KeyReader& keys);
 // family.configure() over read_common(), and the checks that make a Config safe to compute with.
 Config read_config(const file::Checkpoint& checkpoint);
+
+// Sets the sliding window and which layers have it: attention.sliding_window, without the key
+// `window` (0: none); attention.sliding_window_pattern, a number n (all but the last of every n
+// layers) or a flag a layer, without the key `period` (0: all layers).
+struct WindowDefaults {
+  size_t window = 0, period = 0;
+};
+void read_window(const KeyReader& keys, const WindowDefaults& defaults, Config& config);
 
 // Norms, separate Q, K, V and O, gate, up and down, under GGUF's names: most families' layer.
 LayerWeights load_common_layer(WeightLoader& loader, const Config& config,

@@ -5,8 +5,8 @@
 
 namespace fathom::model {
 
-// Embeddings scaled by sqrt(dim), GELU, sliding windows on all but every `period`th layer.
-void configure_gemma(const KeyReader& keys, Config& config, size_t period);
+// Embeddings scaled by sqrt(dim), GELU, the scale of scores.
+void configure_gemma(const KeyReader& keys, Config& config);
 // The common layer with norms after attention and after the feed-forward part.
 LayerWeights load_gemma_layer(WeightLoader& loader, const Config& config,
                               const std::string& prefix);

@@ -1,27 +1,19 @@
 // Gemma 3 (text): norms of query and key heads, five windowed layers to one that sees everything;
 // windowed layers rotate with a base of their own and are not stretched.
-#include <cmath>
-
 #include "model/family/gemma.h"
 
 namespace fathom::model {
 namespace {
 
-constexpr size_t kLayersOf27B = 62;
-
 void configure(const KeyReader& keys, Config& config) {
-  configure_gemma(keys, config, 6);
-  config.window = static_cast<int32_t>(keys.count("attention.sliding_window", 1024));
+  configure_gemma(keys, config);
+  read_window(keys, {1024, 6}, config);
   config.rope.base = keys.number("rope.freq_base", 1e6f);
   config.has_local_rope = true;
   config.local_rope.style = config.rope.style;
   config.local_rope.rotated = config.rope.rotated;
   config.local_rope.base = keys.number("rope.freq_base_swa", 10000.0f);
   config.logit_soft_cap = keys.number("final_logit_softcapping", 0.0f);
-  if (config.layers == kLayersOf27B) {
-    config.attention_scale =
-        1.0f / std::sqrt(static_cast<float>(config.dim) / static_cast<float>(config.heads));
-  }
 }
 
 LayerWeights load_layer(WeightLoader& loader, const Config& c, const std::string& prefix) {

@@ -11,7 +11,7 @@ namespace {
 void configure(const KeyReader& keys, Config& config) {
   const bool half = keys.checkpoint().metadata().text("fathom.rope.style", "adjacent") == "half";
   config.rope.style = half ? kernel::RopeStyle::kHalf : kernel::RopeStyle::kAdjacent;
-  config.window = static_cast<int32_t>(keys.count_or_none("attention.sliding_window"));
+  read_window(keys, {}, config);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@ namespace fathom::model {
 namespace {
 
 void configure(const KeyReader& keys, Config& config) {
-  config.window = static_cast<int32_t>(keys.count_or_none("attention.sliding_window"));
+  read_window(keys, {}, config);
 }
 
 LayerWeights load_layer(WeightLoader& loader, const Config& c, const std::string& prefix) {

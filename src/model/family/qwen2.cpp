@@ -4,7 +4,7 @@
 namespace fathom::model {
 namespace {
 
-void configure(const KeyReader&, Config&) {}  // the biases are found by name
+void configure(const KeyReader& keys, Config& config) { read_window(keys, {}, config); }
 
 }  // namespace
 

@@ -5,7 +5,7 @@
 namespace fathom::model {
 namespace {
 
-void configure(const KeyReader&, Config&) {}
+void configure(const KeyReader& keys, Config& config) { read_window(keys, {}, config); }
 
 LayerWeights load_layer(WeightLoader& loader, const Config& c, const std::string& prefix) {
   LayerWeights w = load_common_layer(loader, c, prefix);
