@@ -85,8 +85,16 @@ struct Avx2 {
     return _mm256_blendv_ps(x, _mm256_set1_ps(-__builtin_inff()), _mm256_castsi256_ps(hidden));
   }
 
-  FATHOM_SIMD void store_rounded(int32_t* p, F x) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_cvtps_epi32(x));
+  FATHOM_SIMD I round_to_i32(F x) { return _mm256_cvtps_epi32(x); }
+  FATHOM_SIMD void store_i8(int8_t* p, I x) {  // values that fit
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
+  }
+  FATHOM_SIMD I add_i32(I a, I b) { return _mm256_add_epi32(a, b); }
+  FATHOM_SIMD int reduce_add_i32(I a) {
+    __m128i x = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(x, _mm_shuffle_epi32(x, 0xb1)));
   }
   FATHOM_SIMD I set1_i32(int x) { return _mm256_set1_epi32(x); }
   FATHOM_SIMD I load_i32(const int32_t* p) {

@@ -73,9 +73,12 @@ struct Avx512 {
     return _mm512_mask_blend_ps(visible, _mm512_set1_ps(-__builtin_inff()), x);
   }
 
-  FATHOM_SIMD void store_rounded(int32_t* p, F x) {
-    _mm512_storeu_si512(p, _mm512_cvtps_epi32(x));
+  FATHOM_SIMD I round_to_i32(F x) { return _mm512_cvtps_epi32(x); }
+  FATHOM_SIMD void store_i8(int8_t* p, I x) {  // values that fit
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x));
   }
+  FATHOM_SIMD I add_i32(I a, I b) { return _mm512_add_epi32(a, b); }
+  FATHOM_SIMD int reduce_add_i32(I a) { return _mm512_reduce_add_epi32(a); }
   FATHOM_SIMD I set1_i32(int x) { return _mm512_set1_epi32(x); }
   FATHOM_SIMD I load_i32(const int32_t* p) { return _mm512_loadu_si512(p); }
   FATHOM_SIMD I iota(int first) {

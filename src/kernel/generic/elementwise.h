@@ -104,7 +104,6 @@ void row_to_bfloat(const float* x, size_t size, BFloat* out) {
   for (; i < size; ++i) out[i] = to_bfloat(x[i]);
 }
 
-// The loops over 32 and 16 values are plain: the compiler turns them into the same vector code.
 template <class V>
 void quantize(const QuantizeArgs& a) {
   for (size_t block = 0; block < a.n / 32; ++block) {
@@ -114,17 +113,15 @@ void quantize(const QuantizeArgs& a) {
     const float peak = V::reduce_max(top);
     const auto inverse = V::set1(peak > 0 ? 127.0f / peak : 0.0f);
     a.scales[block] = peak / 127.0f;
-    int32_t codes[32];
-    for (size_t i = 0; i < 32; i += V::kLanes) {
-      V::store_rounded(codes + i, V::mul(V::load(x + i), inverse));
+    for (size_t half = 0; half < 2; ++half) {
+      typename V::I sum = V::set1_i32(0);
+      for (size_t i = 16 * half; i < 16 * (half + 1); i += V::kLanes) {
+        const auto codes = V::round_to_i32(V::mul(V::load(x + i), inverse));
+        V::store_i8(a.codes + 32 * block + i, codes);
+        sum = V::add_i32(sum, codes);
+      }
+      a.sums[2 * block + half] = V::reduce_add_i32(sum);
     }
-    int32_t sums[2] = {0, 0};
-    for (size_t i = 0; i < 32; ++i) {
-      a.codes[32 * block + i] = static_cast<int8_t>(codes[i]);
-      sums[i / 16] += codes[i];
-    }
-    a.sums[2 * block] = sums[0];
-    a.sums[2 * block + 1] = sums[1];
   }
 }
 
