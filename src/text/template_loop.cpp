@@ -47,6 +47,20 @@ class VectorIterator final : public Iterator {
   size_t at_ = 0;
 };
 
+// Pairs of an item and the loop itself.
+class LoopItems final : public Iterator {
+ public:
+  explicit LoopItems(std::shared_ptr<Object> loop) : loop_(std::move(loop)) {}
+  std::optional<Value> next(Runtime& run) override {
+    std::optional<Value> item = static_cast<Loop&>(*loop_).advance(run);
+    if (!item) return std::nullopt;
+    return run.tuple({std::move(*item), loop_});
+  }
+
+ private:
+  std::shared_ptr<Object> loop_;
+};
+
 Value call_cycle(Runtime&, const Value& self, Arguments arguments) {
   const auto& loop = static_cast<const Loop&>(self.object());
   if (!arguments.named.empty()) throw failure("cycle() takes no keyword arguments");
@@ -110,6 +124,10 @@ int64_t Loop::total(Runtime& run) {
 }
 
 std::optional<int64_t> Loop::length(Runtime& run) { return total(run); }
+
+std::unique_ptr<Iterator> Loop::iterate(Runtime&) {
+  return std::make_unique<LoopItems>(shared_from_this());
+}
 
 void Loop::write_repr(Runtime&, TextBuilder& out) const { out.append("<LoopContext>"); }
 

@@ -28,6 +28,8 @@ class Loop final : public MutableObject {
   void write_repr(Runtime& run, TextBuilder& out) const override;
   std::optional<Value> attribute(Runtime& run, std::string_view name) override;
   std::optional<int64_t> length(Runtime& run) override;
+  // As in Jinja, whoever iterates over `loop` takes its items away from the loop.
+  std::unique_ptr<Iterator> iterate(Runtime& run) override;
   bool is_callable() const override { return true; }
   Value call(Runtime& run, Arguments arguments) override;
   void release() override;

@@ -95,6 +95,13 @@ constexpr Case kLoops[] = {
      "12321"},
     {"{% for x in [1, 2, 3, 4, 5][1:4:2] %}{{ x }}{% endfor %}", "24"},
     {"{% for i in loop %}{% endfor %}", ""},
+    {"{% for i in [1,2,3] %}{% for s in loop %}{{ s[0] }}{{ loop.index }}{% endfor %}{{ i }}{% "
+     "endfor %}",
+     "21321"},
+    {"{% for i in [1,2,3] %}{{ 'x' in loop }}{{ loop.index }}{% endfor %}", "False3"},
+    {"{% for i in [1,2,3] %}{{ loop|list|length }}{{ loop is iterable }}{{ loop is sequence }}{% "
+     "endfor %}",
+     "2TrueFalse"},
 };
 
 constexpr BadCase kLoopsErrors[] = {
@@ -126,6 +133,8 @@ constexpr BadCase kLoopsErrors[] = {
      "chat template:1:38: no filter named 'nope'"},
     {"{% for x in [1] if %}{% endfor %}",
      "chat template:1:20: unexpected end of the tag '%}', expected an expression"},
+    {"{% for i in [1,2,3] %}{{ loop|length }}{{ (loop|first)[0] }}{% endfor %}",
+     "chat template:1:55: No first item, sequence was empty."},
     {"{%- for m in [1,2] %}",
      "chat template:1:22: the template ends inside {% for %}; expected {% else %} or {% endfor %}"},
 };
