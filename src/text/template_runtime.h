@@ -88,7 +88,8 @@ class Runtime {
 
  private:
   friend class MutableObject;
-  static constexpr size_t kBytesPerStep = 256;
+  // So that a step is a fraction of a microsecond, whatever it is spent on.
+  static constexpr size_t kBytesPerStep = 128;
 
   [[noreturn]] void fail_steps() const;
   [[noreturn]] void fail_nesting() const;

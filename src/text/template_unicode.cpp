@@ -93,7 +93,7 @@ bool is_ascii(std::string_view text) {
 
 }  // namespace
 
-Decoded decode_at(std::string_view text, size_t at) {
+Decoded decode_beyond_ascii(std::string_view text, size_t at) {
   const Utf8Char c = decode_utf8(text.substr(at));
   if (c.status == Utf8Status::kValid) return {c.code, c.length};
   return {kByteEscape + static_cast<unsigned char>(text[at]), 1};

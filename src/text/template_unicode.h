@@ -15,8 +15,12 @@ struct Decoded {
   char32_t value;
   size_t bytes;  // at least 1
 };
+Decoded decode_beyond_ascii(std::string_view text, size_t at);
 // REQUIRES: at < text.size().
-Decoded decode_at(std::string_view text, size_t at);
+inline Decoded decode_at(std::string_view text, size_t at) {
+  const auto first = static_cast<unsigned char>(text[at]);
+  return first < 0x80 ? Decoded{first, 1} : decode_beyond_ascii(text, at);
+}
 void append_code_point(std::string& out, char32_t c);
 
 std::u32string decode(std::string_view text);
