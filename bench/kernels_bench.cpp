@@ -32,7 +32,8 @@ struct MatmulProblem {
     std::vector<std::byte> file(c.rows * weights.row_bytes());
     std::vector<float> row(c.columns);
     for (float& w : row) w = normal(rng);
-    for (size_t r = 0; r < c.rows; ++r) quantize_row(type, row, file.data() + r * weights.row_bytes());
+    for (size_t r = 0; r < c.rows; ++r)
+      quantize_row(type, row, file.data() + r * weights.row_bytes());
     for (size_t t = 0; t < weights.tiles(); ++t) weights.pack_tile(t, file);
     for (float& v : x) v = normal(rng);
     activations = buffer.view(x.data(), c.tokens, c.columns);
@@ -63,8 +64,7 @@ void run_matmul(benchmark::State& state, TensorType type, MatmulCase c) {
   }
   using benchmark::Counter;
   state.counters["MAC/s"] = Counter(c.macs(), Counter::kIsIterationInvariantRate);
-  state.counters["B/s"] =
-      Counter(double(p.weights.bytes()), Counter::kIsIterationInvariantRate);
+  state.counters["B/s"] = Counter(double(p.weights.bytes()), Counter::kIsIterationInvariantRate);
 }
 
 void run_attend(benchmark::State& state, KvFormat format, AttendCase c) {
@@ -127,7 +127,8 @@ void register_all() {
 
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
-  benchmark::AddCustomContext("instruction set", std::string(fathom::kernel::default_kernels().name));
+  benchmark::AddCustomContext("instruction set",
+                              std::string(fathom::kernel::default_kernels().name));
   fathom::kernel::register_all();
   benchmark::RunSpecifiedBenchmarks();
   return 0;

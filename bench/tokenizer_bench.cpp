@@ -53,7 +53,8 @@ const std::string& book_text() {
 }
 
 void encode(benchmark::State& state, const std::string& gguf) {
-  const auto t = text::Tokenizer::create(engine::load_vocab(file::Checkpoint::open(gguf).metadata()));
+  const auto t =
+      text::Tokenizer::create(engine::load_vocab(file::Checkpoint::open(gguf).metadata()));
   size_t tokens = 0;
   for (auto _ : state) tokens = t->encode(book_text()).size();
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * book_text().size()));
@@ -62,7 +63,8 @@ void encode(benchmark::State& state, const std::string& gguf) {
 }
 
 void decode(benchmark::State& state, const std::string& gguf) {
-  const auto t = text::Tokenizer::create(engine::load_vocab(file::Checkpoint::open(gguf).metadata()));
+  const auto t =
+      text::Tokenizer::create(engine::load_vocab(file::Checkpoint::open(gguf).metadata()));
   const auto ids = t->encode(book_text());
   for (auto _ : state) benchmark::DoNotOptimize(t->decode(ids).size());
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * book_text().size()));

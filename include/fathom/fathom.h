@@ -39,8 +39,8 @@ class FATHOM_API Model {
 
   std::string name() const;
   std::string architecture() const;
-  size_t context() const;       // tokens that a session may hold
-  size_t vocabulary() const;    // tokens in the vocabulary
+  size_t context() const;     // tokens that a session may hold
+  size_t vocabulary() const;  // tokens in the vocabulary
   size_t weight_bytes() const;
   std::string cache_policy() const;
 

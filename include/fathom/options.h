@@ -24,12 +24,12 @@ struct ProgressUpdate {
 using Progress = std::function<bool(const ProgressUpdate&)>;
 
 struct ModelOptions {
-  int threads = 0;         // 0: the physical cores that this process may use
-  size_t context = 0;      // tokens; 0: as trained, cut to what memory holds
-  std::string kv;          // cache policy, e.g. "store=f16"; "": the defaults
-  size_t kv_bytes = 0;     // budget of the cache; 0: what `context` needs
-  size_t batch = 512;      // tokens that are read in one step
-  Progress progress;       // while loading
+  int threads = 0;      // 0: the physical cores that this process may use
+  size_t context = 0;   // tokens; 0: as trained, cut to what memory holds
+  std::string kv;       // cache policy, e.g. "store=f16"; "": the defaults
+  size_t kv_bytes = 0;  // budget of the cache; 0: what `context` needs
+  size_t batch = 512;   // tokens that are read in one step
+  Progress progress;    // while loading
 };
 
 // How the next token is chosen. The same seed gives the same text.
@@ -64,16 +64,18 @@ enum class StopReason : uint8_t {
 
 // What a reply cost.
 struct Price {
-  size_t prompt_tokens = 0;           // read for this reply
+  size_t prompt_tokens = 0;  // read for this reply
   double prompt_seconds = 0;
   size_t generated_tokens = 0;
-  double generate_seconds = 0;        // after the first token
-  double time_to_first_token = 0;     // seconds, from the call or from the reading before it
-  size_t context_tokens = 0;          // in the cache at the end
-  size_t kv_bytes = 0;                // of the cache at the end
-  double keys_read = 1.0;             // share of the kept keys that decoding read
+  double generate_seconds = 0;     // after the first token
+  double time_to_first_token = 0;  // seconds, from the call or from the reading before it
+  size_t context_tokens = 0;       // in the cache at the end
+  size_t kv_bytes = 0;             // of the cache at the end
+  double keys_read = 1.0;          // share of the kept keys that decoding read
 
-  double prompt_speed() const { return prompt_seconds > 0 ? double(prompt_tokens) / prompt_seconds : 0; }
+  double prompt_speed() const {
+    return prompt_seconds > 0 ? double(prompt_tokens) / prompt_seconds : 0;
+  }
   // Tokens after the first a second: the first comes from reading the prompt.
   double generate_speed() const {
     return generate_seconds > 0 && generated_tokens > 1

@@ -51,8 +51,7 @@ int cores_in_affinity() {
   std::set<std::pair<int, int>> cores;
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
     if (!CPU_ISSET(cpu, &set)) continue;
-    const std::string topology =
-        "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
+    const std::string topology = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
     const int core = read_int(topology + "core_id", -1 - cpu);
     cores.emplace(read_int(topology + "physical_package_id", 0), core);
   }

@@ -17,7 +17,8 @@ namespace {
 size_t meminfo(const std::string& key) {
   std::ifstream in("/proc/meminfo");
   std::string name;
-  for (size_t kib; in >> name >> kib; in.ignore(std::numeric_limits<std::streamsize>::max(), '\n')) {
+  for (size_t kib; in >> name >> kib;
+       in.ignore(std::numeric_limits<std::streamsize>::max(), '\n')) {
     if (name == key + ":") return kib << 10;
   }
   return 0;

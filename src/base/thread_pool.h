@@ -1,8 +1,9 @@
 // Fork-join parallelism for kernels: a fixed set of workers that the caller joins.
 //
-// A job is `tasks` calls of fn(task, worker) with 0 <= worker < size(); the calling thread is worker
-// 0. Tasks are handed out in ascending order, one at a time, so put the longest first. A task
-// writes only what no other task of the job writes; then results do not depend on the schedule.
+// A job is `tasks` calls of fn(task, worker) with 0 <= worker < size(); the calling thread is
+// worker 0. Tasks are handed out in ascending order, one at a time, so put the longest first. A
+// task writes only what no other task of the job writes; then results do not depend on the
+// schedule.
 //
 // Workers spin for a moment between jobs (a forward pass is a chain of short jobs) and sleep after
 // that, so an idle engine uses no processor. One job runs at a time: engines that share a pool take

@@ -31,7 +31,8 @@ class BenchCommand {
  public:
   explicit BenchCommand(const BenchArgs& args) : args_(args) {
     if (args.output != "md" && args.output != "json" && args.output != "csv") {
-      throw with_hint(usage_error("-o", "'{}' is not a format", args.output), "known: md, json, csv");
+      throw with_hint(usage_error("-o", "'{}' is not a format", args.output),
+                      "known: md, json, csv");
     }
     if (args.repetitions == 0) throw usage_error("-r", "0 repetitions measure nothing");
   }
@@ -82,8 +83,9 @@ class BenchCommand {
     describe(*engine);
     for (const eval::SpeedTest& test : tests()) {
       if (interrupted()) return;
-      rows_.push_back({eval::measure_speed(*engine, test, args_.repetitions, limits_, std::ref(progress_)),
-                       runner.threads().size(), runner.policy().line});
+      rows_.push_back(
+          {eval::measure_speed(*engine, test, args_.repetitions, limits_, std::ref(progress_)),
+           runner.threads().size(), runner.policy().line});
       progress_.clear();
       if (format() == "md") print_row(rows_.back());
     }
@@ -95,9 +97,9 @@ class BenchCommand {
     size_ = engine.model().weights().bytes();
     if (format() != "md" || limits_shown_ == limits_.threads) return;
     const auto giga = [](double x) { return x / 1e9; };
-    std::string line = fmt::format("{}, {}, {} threads: reads {:.1f} GB/s", limits_.cpu,
-                                   limits_.instruction_set, limits_.threads,
-                                   giga(limits_.read_bytes_per_second));
+    std::string line =
+        fmt::format("{}, {}, {} threads: reads {:.1f} GB/s", limits_.cpu, limits_.instruction_set,
+                    limits_.threads, giga(limits_.read_bytes_per_second));
     if (limits_.int8_macs_per_second) {
       line += fmt::format(", int8 {:.0f} GMAC/s", giga(*limits_.int8_macs_per_second));
     }
@@ -106,8 +108,9 @@ class BenchCommand {
     }
     line += fmt::format(", f32 {:.0f} GMAC/s\n\n", giga(limits_.f32_macs_per_second));
     if (limits_shown_ == 0) {
-      line += "| model | size | threads | kv store | test | t/s | limit t/s | share |\n"
-              "|---|---:|---:|---|---|---:|---:|---:|\n";
+      line +=
+          "| model | size | threads | kv store | test | t/s | limit t/s | share |\n"
+          "|---|---:|---:|---|---|---:|---:|---:|\n";
     }
     print_now(line);
     limits_shown_ = limits_.threads;
@@ -121,10 +124,10 @@ class BenchCommand {
   void print_row(const Row& row) const {
     const auto [low, high] = std::minmax_element(row.result.tokens_per_second.begin(),
                                                  row.result.tokens_per_second.end());
-    print_now(fmt::format("| {} | {} | {} | {} | {} | {:.2f} ({:.2f} to {:.2f}) | {:.2f} | {:.0f}% |\n",
-                          name_, human_bytes(double(size_)), row.threads, store_of(row.kv),
-                          row.result.test.name(), row.result.median(), *low, *high,
-                          row.result.limit, 100 * row.result.share()));
+    print_now(fmt::format(
+        "| {} | {} | {} | {} | {} | {:.2f} ({:.2f} to {:.2f}) | {:.2f} | {:.0f}% |\n", name_,
+        human_bytes(double(size_)), row.threads, store_of(row.kv), row.result.test.name(),
+        row.result.median(), *low, *high, row.result.limit, 100 * row.result.share()));
   }
 
   Json as_json() const {
@@ -150,8 +153,10 @@ class BenchCommand {
                     {"threads", limits_.threads},
                     {"read_bytes_per_second", limits_.read_bytes_per_second},
                     {"f32_macs_per_second", limits_.f32_macs_per_second}};
-    if (limits_.int8_macs_per_second) machine["int8_macs_per_second"] = *limits_.int8_macs_per_second;
-    if (limits_.bf16_macs_per_second) machine["bf16_macs_per_second"] = *limits_.bf16_macs_per_second;
+    if (limits_.int8_macs_per_second)
+      machine["int8_macs_per_second"] = *limits_.int8_macs_per_second;
+    if (limits_.bf16_macs_per_second)
+      machine["bf16_macs_per_second"] = *limits_.bf16_macs_per_second;
     return {{"model", name_}, {"weight_bytes", size_}, {"machine", machine}, {"rows", rows}};
   }
 
@@ -159,9 +164,9 @@ class BenchCommand {
     std::string out = "test,n_prompt,n_gen,n_depth,threads,kv,median_ts,limit_ts,share\n";
     for (const Row& row : rows_) {
       const eval::SpeedResult& r = row.result;
-      out += fmt::format("{},{},{},{},{},\"{}\",{:.3f},{:.3f},{:.4f}\n", r.test.name(), r.test.prompt,
-                         r.test.generate, r.test.depth, row.threads, row.kv, r.median(), r.limit,
-                         r.share());
+      out += fmt::format("{},{},{},{},{},\"{}\",{:.3f},{:.3f},{:.4f}\n", r.test.name(),
+                         r.test.prompt, r.test.generate, r.test.depth, row.threads, row.kv,
+                         r.median(), r.limit, r.share());
     }
     return out;
   }
@@ -194,9 +199,10 @@ Runner add_bench(CLI::App& app) {
   c->add_option("-b,--batch-size", args->batch, "Tokens read in one step")->capture_default_str();
   c->add_option("-o,--output", args->output, "md, json or csv")->capture_default_str();
   c->add_flag("--json", args->json, "The same as -o json");
-  c->footer("A limit is what the test's multiply-adds take at the measured peak of their\n"
-            "instructions, or its bytes at the measured bandwidth, whichever is longer.\n"
-            "Example:\n  fathom synth 1b.gguf && fathom bench 1b.gguf -p 512,8192 -n 64 -d 0,32768");
+  c->footer(
+      "A limit is what the test's multiply-adds take at the measured peak of their\n"
+      "instructions, or its bytes at the measured bandwidth, whichever is longer.\n"
+      "Example:\n  fathom synth 1b.gguf && fathom bench 1b.gguf -p 512,8192 -n 64 -d 0,32768");
   return [args] { return BenchCommand(*args).run(); };
 }
 

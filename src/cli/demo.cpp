@@ -54,11 +54,12 @@ class DemoCommand {
  private:
   void introduce(const eval::Haystack& haystack, size_t tokens) const {
     if (args_.json) return;
-    print_now(fmt::format(
-        "{} reads {} tokens of prose with {} facts hidden in it, once, and answers each question on "
-        "a fork of the same cache. The text begins:\n\n  {}...\n\n",
-        engine_->model().config().name, grouped(tokens), haystack.facts.size(),
-        haystack.text.substr(0, haystack.text.find(". ") + 1)));
+    print_now(
+        fmt::format("{} reads {} tokens of prose with {} facts hidden in it, once, and answers "
+                    "each question on "
+                    "a fork of the same cache. The text begins:\n\n  {}...\n\n",
+                    engine_->model().config().name, grouped(tokens), haystack.facts.size(),
+                    haystack.text.substr(0, haystack.text.find(". ") + 1)));
   }
 
   void ask(const Session& shared, const eval::Fact& fact, std::span<const engine::TokenId> tokens) {
@@ -73,7 +74,8 @@ class DemoCommand {
     });
     const bool right = reply.text.find(fact.value) != std::string::npos;
     right_ += right;
-    if (!args_.json) print_now(right ? "   (right)\n\n" : fmt::format("   (the text says {})\n\n", fact.value));
+    if (!args_.json)
+      print_now(right ? "   (right)\n\n" : fmt::format("   (the text says {})\n\n", fact.value));
     replies_.push_back({{"question", fact.question()},
                         {"answer", reply.text},
                         {"expected", fact.value},
@@ -82,7 +84,8 @@ class DemoCommand {
     total_.prompt_tokens += reply.price.prompt_tokens;
     total_.prompt_seconds += reply.price.prompt_seconds;
     total_.time_to_first_token += reply.price.time_to_first_token;
-    total_.generated_tokens += reply.price.generated_tokens > 0 ? reply.price.generated_tokens - 1 : 0;
+    total_.generated_tokens +=
+        reply.price.generated_tokens > 0 ? reply.price.generated_tokens - 1 : 0;
     total_.generate_seconds += reply.price.generate_seconds;
     total_.kv_bytes = std::max(total_.kv_bytes, reply.price.kv_bytes);
   }
@@ -107,14 +110,15 @@ class DemoCommand {
                   {"replies", replies_}});
       return;
     }
-    std::string out = fmt::format("right answers                 {} of {}\n", right_, replies_.size());
+    std::string out =
+        fmt::format("right answers                 {} of {}\n", right_, replies_.size());
     out += fmt::format("reading the text (prefill)    {} tokens in {:.2f} s, {:.0f} tok/s\n",
                        grouped(tokens), seconds, double(tokens) / seconds);
     out += fmt::format("time to first token           {:.0f} ms a question, the text being read\n",
                        1000 * first);
     out += fmt::format("writing (decode)              {:.0f} tok/s\n", decode);
-    out += fmt::format("cache                         {} ({})\n", human_bytes(double(total_.kv_bytes)),
-                       engine_->runner().policy().line);
+    out += fmt::format("cache                         {} ({})\n",
+                       human_bytes(double(total_.kv_bytes)), engine_->runner().policy().line);
     out += fmt::format("most memory                   {}\n", human_bytes(double(peak_memory())));
     print_now(out);
   }
@@ -140,8 +144,9 @@ Runner add_demo(CLI::App& app) {
   c->add_option("-s,--seed", args->text.seed, "Another seed, another text")->capture_default_str();
   c->add_flag("--show-text", args->show_text, "Print the text and stop");
   c->add_flag("--json", args->json, "Print JSON");
-  c->footer("The bundled model was trained for 4,096 tokens, about 15,000 characters, and has 3.4\n"
-            "million parameters: it is an instrument, and it errs.");
+  c->footer(
+      "The bundled model was trained for 4,096 tokens, about 15,000 characters, and has 3.4\n"
+      "million parameters: it is an instrument, and it errs.");
   return [args] { return DemoCommand(*args).run(); };
 }
 

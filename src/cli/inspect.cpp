@@ -60,7 +60,8 @@ int write_tensor(const file::Checkpoint& checkpoint, const InspectArgs& args) {
   if (args.json) {
     print_json({{"file", args.output}, {"type", "f32"}, {"shape", {t.rows(), t.columns()}}});
   } else {
-    fmt::print(stderr, "wrote {}: {} as f32 [{}, {}]\n", args.output, args.tensor, t.rows(), t.columns());
+    fmt::print(stderr, "wrote {}: {} as f32 [{}, {}]\n", args.output, args.tensor, t.rows(),
+               t.columns());
   }
   return 0;
 }
@@ -111,15 +112,16 @@ void print_text(const Json& all, const InspectArgs& args) {
   const Json& m = all["memory"];
   if (m.contains("error")) {
     out += fmt::format("\ncannot be run: {}\n", m["error"].get<std::string>());
-    if (!m["hint"].get<std::string>().empty()) out += fmt::format("{}\n", m["hint"].get<std::string>());
+    if (!m["hint"].get<std::string>().empty())
+      out += fmt::format("{}\n", m["hint"].get<std::string>());
   } else {
-    out += fmt::format("\nmemory for a context of {} tokens ({})\n  weights {}, cache {} ({} a token), "
-                       "together {}\n",
-                       grouped(m["context"].get<size_t>()), m["kv"].get<std::string>(),
-                       human_bytes(m["weight_bytes"].get<double>()),
-                       human_bytes(m["kv_bytes"].get<double>()),
-                       human_bytes(m["kv_bytes_per_token"].get<double>()),
-                       human_bytes(m["total_bytes"].get<double>()));
+    out += fmt::format(
+        "\nmemory for a context of {} tokens ({})\n  weights {}, cache {} ({} a token), "
+        "together {}\n",
+        grouped(m["context"].get<size_t>()), m["kv"].get<std::string>(),
+        human_bytes(m["weight_bytes"].get<double>()), human_bytes(m["kv_bytes"].get<double>()),
+        human_bytes(m["kv_bytes_per_token"].get<double>()),
+        human_bytes(m["total_bytes"].get<double>()));
   }
   print_now(out);
 }
@@ -127,18 +129,16 @@ void print_text(const Json& all, const InspectArgs& args) {
 int inspect(const InspectArgs& args) {
   const auto checkpoint = file::Checkpoint::open(args.model.empty() ? bundled_model() : args.model);
   if (!args.tensor.empty()) return write_tensor(checkpoint, args);
-  Json all = {{"file", checkpoint.path()},
-              {"format", checkpoint.format()},
-              {"bytes", checkpoint.file_bytes()},
-              {"metadata", Json::object()},
-              {"types", Json::object()},
-              {"tensors", Json::array()}};
+  Json all = {{"file", checkpoint.path()},        {"format", checkpoint.format()},
+              {"bytes", checkpoint.file_bytes()}, {"metadata", Json::object()},
+              {"types", Json::object()},          {"tensors", Json::array()}};
   for (const auto& [key, value] : checkpoint.metadata().all()) {
     all["metadata"][key] = value_json(value, kShownElements);
   }
   for (const file::TensorView& t : checkpoint.tensors()) {
     const std::string type(info(t.type).name);
-    all["tensors"].push_back({{"name", t.name}, {"type", type}, {"shape", t.shape}, {"bytes", t.data.size()}});
+    all["tensors"].push_back(
+        {{"name", t.name}, {"type", type}, {"shape", t.shape}, {"bytes", t.data.size()}});
     Json& sum = all["types"][type];
     if (sum.is_null()) sum = {{"tensors", 0}, {"bytes", 0}};
     sum["tensors"] = sum["tensors"].get<size_t>() + 1;
@@ -157,18 +157,22 @@ int inspect(const InspectArgs& args) {
 
 Runner add_inspect(CLI::App& app) {
   auto args = std::make_shared<InspectArgs>();
-  CLI::App* c = app.add_subcommand("inspect", "Show what a model file holds and what it takes to run");
-  c->add_option("FILE,-m,--model", args->model,
-                "A GGUF file, the first part of a split one, or a Hugging Face folder (default: the "
-                "bundled model)");
-  c->add_option("-c,--ctx,--ctx-size", args->context, "Estimate memory for this context (default: as trained)");
+  CLI::App* c =
+      app.add_subcommand("inspect", "Show what a model file holds and what it takes to run");
+  c->add_option(
+      "FILE,-m,--model", args->model,
+      "A GGUF file, the first part of a split one, or a Hugging Face folder (default: the "
+      "bundled model)");
+  c->add_option("-c,--ctx,--ctx-size", args->context,
+                "Estimate memory for this context (default: as trained)");
   c->add_option("--kv", args->kv, "Estimate memory for this cache policy");
   c->add_flag("--tensors", args->tensors, "List every tensor");
   c->add_option("--tensor", args->tensor, "Write this tensor, dequantised to raw f32, to -o");
   c->add_option("-o,--output", args->output, "Where --tensor writes");
   c->add_flag("--json", args->json, "Print JSON");
-  c->footer("Example:\n  fathom inspect model.gguf --ctx 32768\n  fathom inspect model.gguf --tensor "
-            "blk.0.attn_q.weight -o q.f32");
+  c->footer(
+      "Example:\n  fathom inspect model.gguf --ctx 32768\n  fathom inspect model.gguf --tensor "
+      "blk.0.attn_q.weight -o q.f32");
   return [args] { return inspect(*args); };
 }
 

@@ -35,13 +35,17 @@ int write_logits(const LogitsArgs& args) {
   const size_t vocab = runner.config().vocab;
   kv::SequenceCache cache = runner.new_cache();
   file::AtomicFile out(args.output);
-  const size_t step = std::max<size_t>(1, std::min(runner.options().batch_tokens, kMaxLogits / vocab));
+  const size_t step =
+      std::max<size_t>(1, std::min(runner.options().batch_tokens, kMaxLogits / vocab));
   size_t rows = 0;
   for (size_t at = 0; at < args.tokens.size();) {
-    const size_t n = std::min(args.all ? step : runner.options().batch_tokens, args.tokens.size() - at);
+    const size_t n =
+        std::min(args.all ? step : runner.options().batch_tokens, args.tokens.size() - at);
     const bool last = at + n == args.tokens.size();
     const engine::StepPart part{&cache, std::span(args.tokens).subspan(at, n),
-                                args.all ? Outputs::kAll : last ? Outputs::kLast : Outputs::kNone};
+                                args.all ? Outputs::kAll
+                                : last   ? Outputs::kLast
+                                         : Outputs::kNone};
     const std::span<const float> logits = runner.step({&part, 1});
     out.write(std::as_bytes(logits));
     rows += logits.size() / vocab;
@@ -69,7 +73,9 @@ Runner add_logits(CLI::App& app) {
   c->add_flag("--all", args->all, "Of every position, not only the last");
   c->add_option("-o,--output", args->output, "Raw f32, [positions, vocabulary]")->required();
   c->add_flag("--json", args->json, "Print where and what was written as JSON");
-  c->footer("Example:\n  fathom logits model.gguf --tokens 1,15043,3186 --all -o logits.f32 --kv store=f32");
+  c->footer(
+      "Example:\n  fathom logits model.gguf --tokens 1,15043,3186 --all -o logits.f32 --kv "
+      "store=f32");
   return [args] { return write_logits(*args); };
 }
 

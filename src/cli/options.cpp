@@ -39,8 +39,9 @@ std::string bundled_model() {
        {program / "../share/fathom/models", program / "../../models", program / "models"}) {
     if (fs::exists(folder / kModelFile, error)) return fs::weakly_canonical(folder / kModelFile);
   }
-  throw with_hint(bad_file(kModelFile, "the bundled model is not where the program was built or "
-                                       "installed"),
+  throw with_hint(bad_file(kModelFile,
+                           "the bundled model is not where the program was built or "
+                           "installed"),
                   "name a model, or set FATHOM_MODEL to one");
 }
 
@@ -54,15 +55,17 @@ void ModelArgs::add_to(CLI::App& command) {
   add_model_argument(command, model);
   const std::string group = "Model";
   command.add_option("-t,--threads", threads, "Threads (default: physical cores)")->group(group);
-  command.add_option("-c,--ctx,--ctx-size", context,
-                     "Context in tokens (default: as trained, if memory allows)")
+  command
+      .add_option("-c,--ctx,--ctx-size", context,
+                  "Context in tokens (default: as trained, if memory allows)")
       ->group(group);
   command.add_option("-b,--batch-size", batch, "Tokens read in one step")
       ->group(group)
       ->capture_default_str();
   command.add_option("--kv", kv, "Cache policy, e.g. \"store=f16\"; see `fathom policies`")
       ->group(group);
-  command.add_option("--kv-memory", kv_memory, "Most memory for the cache, e.g. 4GiB")->group(group);
+  command.add_option("--kv-memory", kv_memory, "Most memory for the cache, e.g. 4GiB")
+      ->group(group);
 }
 
 std::string ModelArgs::path() const { return model.empty() ? bundled_model() : model; }

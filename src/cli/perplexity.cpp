@@ -45,8 +45,8 @@ int measure(const PerplexityArgs& args) {
                 {"tokens", tokens.size()},
                 {"kv", engine->runner().policy().line}});
   } else {
-    print_now(fmt::format("perplexity {:.4f} +- {:.4f} over {} tokens in {} chunks of {}\n", p.value,
-                          p.standard_error, grouped(p.scored), p.chunks, args.chunk));
+    print_now(fmt::format("perplexity {:.4f} +- {:.4f} over {} tokens in {} chunks of {}\n",
+                          p.value, p.standard_error, grouped(p.scored), p.chunks, args.chunk));
   }
   return interrupted() ? 130 : 0;
 }
@@ -63,8 +63,9 @@ Runner add_perplexity(CLI::App& app) {
   c->add_option("--characters", args->characters, "Only the first N bytes; 0: all")
       ->capture_default_str();
   c->add_flag("--json", args->json, "Print JSON");
-  c->footer("Cut and scored as llama-perplexity does, so figures compare.\n"
-            "Example:\n  fathom perplexity -f book.txt --characters 50000");
+  c->footer(
+      "Cut and scored as llama-perplexity does, so figures compare.\n"
+      "Example:\n  fathom perplexity -f book.txt --characters 50000");
   return [args] { return measure(*args); };
 }
 

@@ -48,8 +48,9 @@ Runner add_policies(CLI::App& app) {
   CLI::App* c = app.add_subcommand("policies", "List the cache methods that --kv understands");
   c->add_option("NAME", args->name, "Only this method");
   c->add_flag("--json", args->json, "Print JSON");
-  c->footer("A policy line names a method for each stage; stages left out take their defaults:\n"
-            "  --kv \"prefill=dense keep=all store=f16 fetch=all\"");
+  c->footer(
+      "A policy line names a method for each stage; stages left out take their defaults:\n"
+      "  --kv \"prefill=dense keep=all store=f16 fetch=all\"");
   return [args] { return policies(args->name, args->json); };
 }
 

@@ -24,7 +24,8 @@ struct SynthArgs {
 
 std::string known_shapes() {
   std::string out;
-  for (const auto& s : model::synth_shapes()) out += (out.empty() ? "" : ", ") + std::string(s.name);
+  for (const auto& s : model::synth_shapes())
+    out += (out.empty() ? "" : ", ") + std::string(s.name);
   return out;
 }
 std::string known_types() {
@@ -36,7 +37,8 @@ std::string known_types() {
 int synthesize(const SynthArgs& args) {
   const model::SynthShape* shape = model::find_synth_shape(args.like);
   if (!shape) {
-    throw with_hint(usage_error("--like", "'{}' is not a shape", args.like), "known: " + known_shapes());
+    throw with_hint(usage_error("--like", "'{}' is not a shape", args.like),
+                    "known: " + known_shapes());
   }
   const TensorTypeInfo* type = find_tensor_type(args.type);
   if (!type) {
@@ -54,7 +56,10 @@ int synthesize(const SynthArgs& args) {
   model::write_synthetic_model(args.output, *shape, options, pool, std::ref(progress));
   const size_t bytes = std::filesystem::file_size(args.output);
   if (args.json) {
-    print_json({{"file", args.output}, {"like", args.like}, {"type", std::string(type->name)}, {"bytes", bytes}});
+    print_json({{"file", args.output},
+                {"like", args.like},
+                {"type", std::string(type->name)},
+                {"bytes", bytes}});
   } else {
     fmt::print(stderr, "wrote {}: {} in {}, {}\n", args.output, args.like, type->name,
                human_bytes(double(bytes)));
@@ -74,9 +79,10 @@ Runner add_synth(CLI::App& app) {
   c->add_option("-s,--seed", args->seed, "Seed of the weights")->capture_default_str();
   c->add_option("-t,--threads", args->threads, "Threads (default: physical cores)");
   c->add_flag("--json", args->json, "Print what was written as JSON");
-  c->footer("The words such a model writes mean nothing; its speed is that of the real one.\n"
-            "Example:\n  fathom synth 1b.gguf --like llama-3.2-1b --type q4_k\n  fathom run 1b.gguf "
-            "-f book.txt --raw -n 32");
+  c->footer(
+      "The words such a model writes mean nothing; its speed is that of the real one.\n"
+      "Example:\n  fathom synth 1b.gguf --like llama-3.2-1b --type q4_k\n  fathom run 1b.gguf "
+      "-f book.txt --raw -n 32");
   return [args] { return synthesize(*args); };
 }
 

@@ -31,7 +31,8 @@ std::tm parse_time(const std::string& text) {
   std::istringstream in(text);
   in >> std::get_time(&time, "%Y-%m-%dT%H:%M:%S");
   if (in.fail() || in.peek() != std::istringstream::traits_type::eof()) {
-    throw with_hint(usage_error("--now", "'{}' is not a time", text), "for example 2024-07-26T12:00:00");
+    throw with_hint(usage_error("--now", "'{}' is not a time", text),
+                    "for example 2024-07-26T12:00:00");
   }
   time.tm_isdst = -1;
   std::tm normal = time;
@@ -47,9 +48,10 @@ TemplateJson parse_conversation(const std::string& path) {
   if (json.is_discarded()) throw bad_file(path, "is not JSON");
   if (json.is_array()) json = {{"messages", json}};
   if (!json.is_object() || !json.contains("messages")) {
-    throw with_hint(bad_file(path, "has no \"messages\""),
-                    "give {\"messages\": [{\"role\": \"user\", \"content\": \"...\"}]}, with \"tools\", "
-                    "\"add_generation_prompt\" and any other variable beside it");
+    throw with_hint(
+        bad_file(path, "has no \"messages\""),
+        "give {\"messages\": [{\"role\": \"user\", \"content\": \"...\"}]}, with \"tools\", "
+        "\"add_generation_prompt\" and any other variable beside it");
   }
   return json;
 }
@@ -106,7 +108,8 @@ Runner add_template(CLI::App& app) {
   c->add_option("--var", args->variables, "Set a variable: NAME=TEXT; repeatable");
   c->add_option("--now", args->now, "The time strftime_now shows, e.g. 2024-07-26T12:00:00");
   c->add_flag("--json", args->json, "Print {\"text\": ...}");
-  c->footer("Example:\n  fathom template model.gguf --input conversation.json --var bos_token=\"<s>\"");
+  c->footer(
+      "Example:\n  fathom template model.gguf --input conversation.json --var bos_token=\"<s>\"");
   return [args] { return render(*args); };
 }
 

@@ -21,8 +21,8 @@ void on_interrupt(int) {
 
 std::string duration(double seconds) {
   if (seconds < 60) return fmt::format("{:.0f} s", seconds);
-  if (seconds < 3600) return fmt::format("{:.0f} min {:02.0f} s", std::floor(seconds / 60),
-                                         std::fmod(seconds, 60.0));
+  if (seconds < 3600)
+    return fmt::format("{:.0f} min {:02.0f} s", std::floor(seconds / 60), std::fmod(seconds, 60.0));
   return fmt::format("{:.0f} h {:02.0f} min", std::floor(seconds / 3600),
                      std::fmod(seconds, 3600.0) / 60);
 }
@@ -56,9 +56,9 @@ bool ProgressLine::operator()(const ProgressUpdate& u) {
   const bool due = now - shown_ > std::chrono::milliseconds(100);
   if (stderr_is_terminal() && elapsed > 0.5 && due && u.total > 0) {
     const double rate = double(u.done - first_) / elapsed;
-    std::string line = fmt::format("{} {:>3.0f}%  {} of {}", u.phase,
-                                   100.0 * double(u.done) / double(u.total),
-                                   amount(double(u.done), u.unit), amount(double(u.total), u.unit));
+    std::string line =
+        fmt::format("{} {:>3.0f}%  {} of {}", u.phase, 100.0 * double(u.done) / double(u.total),
+                    amount(double(u.done), u.unit), amount(double(u.total), u.unit));
     if (rate > 0) {
       line += fmt::format("  {}/s  {} left", amount(rate, u.unit),
                           duration(double(u.total - u.done) / rate));
@@ -87,15 +87,15 @@ std::string grouped(size_t n) {
 }
 
 std::string price_line(const Price& p) {
-  std::string line = fmt::format("read {} tokens in {:.2f} s", grouped(p.prompt_tokens),
-                                 p.prompt_seconds);
+  std::string line =
+      fmt::format("read {} tokens in {:.2f} s", grouped(p.prompt_tokens), p.prompt_seconds);
   if (p.prompt_speed() > 0) line += fmt::format(" ({:.0f} tok/s)", p.prompt_speed());
   line += fmt::format(", first token after {:.2f} s, wrote {}", p.time_to_first_token,
                       grouped(p.generated_tokens));
   if (p.generate_speed() > 0) line += fmt::format(" at {:.1f} tok/s", p.generate_speed());
-  line += fmt::format("; cache {} for {} tokens, {:.0f}% of keys read",
-                      human_bytes(double(p.kv_bytes)), grouped(p.context_tokens),
-                      100 * p.keys_read);
+  line +=
+      fmt::format("; cache {} for {} tokens, {:.0f}% of keys read", human_bytes(double(p.kv_bytes)),
+                  grouped(p.context_tokens), 100 * p.keys_read);
   return line;
 }
 

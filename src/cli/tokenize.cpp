@@ -31,7 +31,8 @@ std::vector<text::TokenId> parse_ids(const std::string& text) {
     }
     text::TokenId id = 0;
     const auto [rest, error] = std::from_chars(p, end, id);
-    if (error != std::errc()) throw usage_error("--decode", "'{}' is not a token id", std::string(p, end).substr(0, 20));
+    if (error != std::errc())
+      throw usage_error("--decode", "'{}' is not a token id", std::string(p, end).substr(0, 20));
     out.push_back(id);
     p = rest;
   }
@@ -71,7 +72,8 @@ int tokenize(const TokenizeArgs& args) {
   if (args.json) {
     Json tokens = Json::array();
     for (const text::TokenId id : ids) {
-      tokens.push_back({{"id", id}, {"piece", tokenizer->piece(id, text::Tokenizer::ControlTokens::kShow)}});
+      tokens.push_back(
+          {{"id", id}, {"piece", tokenizer->piece(id, text::Tokenizer::ControlTokens::kShow)}});
     }
     print_json({{"count", ids.size()}, {"tokens", std::move(tokens)}});
     return 0;
@@ -106,10 +108,11 @@ Runner add_tokenize(CLI::App& app) {
   c->add_flag("--no-bos", args->no_bos, "Do not add the tokens that begin and end a text");
   c->add_flag("--parse-special", args->special, "Read control tokens spelled in the text as such");
   c->add_flag("--json", args->json, "Print JSON");
-  c->footer("Examples:\n"
-            "  fathom tokenize -p \"Hello world\" --ids --pieces\n"
-            "  fathom tokenize model.gguf -f book.txt --json | jq .count\n"
-            "  fathom tokenize -p \"40 51 62\" --decode");
+  c->footer(
+      "Examples:\n"
+      "  fathom tokenize -p \"Hello world\" --ids --pieces\n"
+      "  fathom tokenize model.gguf -f book.txt --json | jq .count\n"
+      "  fathom tokenize -p \"40 51 62\" --decode");
   return [args] { return tokenize(*args); };
 }
 

@@ -34,9 +34,10 @@ void check(const SamplingOptions& o) {
   require(o.top_p > 0 && o.top_p <= 1, "--top-p", o.top_p, "above 0 and at most 1");
   require(o.min_p >= 0 && o.min_p <= 1, "--min-p", o.min_p, "between 0 and 1");
   require(o.typical_p > 0 && o.typical_p <= 1, "--typical", o.typical_p, "above 0 and at most 1");
-  require(o.repeat_penalty > 0 && std::isfinite(o.repeat_penalty), "--repeat-penalty", o.repeat_penalty,
-          "above 0");
-  require(std::isfinite(o.frequency_penalty), "--frequency-penalty", o.frequency_penalty, "a number");
+  require(o.repeat_penalty > 0 && std::isfinite(o.repeat_penalty), "--repeat-penalty",
+          o.repeat_penalty, "above 0");
+  require(std::isfinite(o.frequency_penalty), "--frequency-penalty", o.frequency_penalty,
+          "a number");
   require(std::isfinite(o.presence_penalty), "--presence-penalty", o.presence_penalty, "a number");
   require(o.repeat_last_n >= -1, "--repeat-last-n", o.repeat_last_n, "-1 or more");
 }
@@ -128,8 +129,9 @@ void Sampler::keep_typical() {
   double entropy = 0;
   for (const Candidate& c : candidates_) entropy -= c.p > 0 ? c.p * std::log(c.p) : 0.0;
   const auto distance = [&](const Candidate& c) { return std::fabs(-std::log(c.p) - entropy); };
-  std::stable_sort(candidates_.begin(), candidates_.end(),
-                   [&](const Candidate& a, const Candidate& b) { return distance(a) < distance(b); });
+  std::stable_sort(
+      candidates_.begin(), candidates_.end(),
+      [&](const Candidate& a, const Candidate& b) { return distance(a) < distance(b); });
   double sum = 0;
   size_t keep = 0;
   while (keep < candidates_.size() && sum < options_.typical_p) sum += candidates_[keep++].p;

@@ -1,8 +1,8 @@
 // From logits to the next token: penalties, filters, temperature, and the dice.
 //
 // Filters run in the order that llama.cpp uses by default: penalties and biases, top-k, typical
-// (arXiv:2202.00666), top-p (arXiv:1904.09751), min-p (arXiv:2407.01082), temperature. Temperature 0
-// takes the most likely token after penalties, ties to the lower id.
+// (arXiv:2202.00666), top-p (arXiv:1904.09751), min-p (arXiv:2407.01082), temperature. Temperature
+// 0 takes the most likely token after penalties, ties to the lower id.
 //
 // The dice for the n-th token of a sequence are a function of (seed, n): the same seed gives the
 // same text, however the tokens were computed. Not thread-safe; one a sequence.

@@ -25,8 +25,7 @@ std::string Model::detokenize(std::span<const int32_t> tokens) const {
   return engine_->tokenizer().decode(tokens);
 }
 
-Session::Session(const Model& model)
-    : impl_(std::make_unique<engine::Session>(model.engine())) {}
+Session::Session(const Model& model) : impl_(std::make_unique<engine::Session>(model.engine())) {}
 Session::Session(std::unique_ptr<engine::Session> impl) : impl_(std::move(impl)) {}
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
@@ -49,9 +48,7 @@ Reply Session::ask(std::string_view question, const GenerateOptions& options,
   return impl_->ask(std::string(question), options, on_text);
 }
 
-Session Session::fork() const {
-  return Session(std::make_unique<engine::Session>(impl_->fork()));
-}
+Session Session::fork() const { return Session(std::make_unique<engine::Session>(impl_->fork())); }
 
 size_t Session::tokens() const { return impl_->tokens().size(); }
 

@@ -18,8 +18,8 @@ constexpr size_t kReserve = size_t{256} << 20;
 constexpr size_t kMaxContext = size_t{1} << 27;
 
 size_t scratch_bytes(const model::Config& c, size_t batch) {
-  const size_t floats = 2 * c.dim + (2 * c.heads + 2 * c.kv_heads) * c.head_dim +
-                        2 * c.feed_forward + c.head_dim;
+  const size_t floats =
+      2 * c.dim + (2 * c.heads + 2 * c.kv_heads) * c.head_dim + 2 * c.feed_forward + c.head_dim;
   return batch * floats * 5 + c.vocab * 4 + (size_t{8} << 20);
 }
 
@@ -58,7 +58,7 @@ MemoryPlan plan_memory(const model::Config& config, size_t weights, const kv::Po
   plan.bytes_per_token = page / kernel::kPageTokens;
   plan.available = available_memory();
   const size_t fixed = weights + plan.scratch_bytes + kReserve;
-  const size_t room = options.kv_bytes > 0 ? options.kv_bytes
+  const size_t room = options.kv_bytes > 0     ? options.kv_bytes
                       : plan.available > fixed ? plan.available - fixed
                                                : 0;
   plan.largest_context = room / page * kernel::kPageTokens;

@@ -39,11 +39,11 @@ class Engine {
 // What a context costs and what fits, before anything is loaded.
 struct MemoryPlan {
   size_t weight_bytes = 0;
-  size_t scratch_bytes = 0;     // of the forward pass, about
-  size_t bytes_per_token = 0;   // of the cache
-  size_t context = 0;           // chosen
-  size_t kv_bytes = 0;          // budget chosen
-  size_t largest_context = 0;   // that fits into `available`
+  size_t scratch_bytes = 0;    // of the forward pass, about
+  size_t bytes_per_token = 0;  // of the cache
+  size_t context = 0;          // chosen
+  size_t kv_bytes = 0;         // budget chosen
+  size_t largest_context = 0;  // that fits into `available`
   size_t available = 0;
 };
 

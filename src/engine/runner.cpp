@@ -34,10 +34,10 @@ void Runner::check(std::span<const StepPart> parts) const {
     FATHOM_CHECK(!part.tokens.empty());
     const size_t length = part.cache->length() + part.tokens.size();
     if (length > options_.context) {
-      throw with_hint(Error(ErrorCode::kTooLong, "context",
-                            fmt::format("{} tokens do not fit into a context of {}", length,
-                                        options_.context)),
-                      "ask for a larger one with --ctx, or read less text");
+      throw with_hint(
+          Error(ErrorCode::kTooLong, "context",
+                fmt::format("{} tokens do not fit into a context of {}", length, options_.context)),
+          "ask for a larger one with --ctx, or read less text");
     }
     bytes += part.cache->bytes_for(part.tokens.size());
     tokens += part.tokens.size();

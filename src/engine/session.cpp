@@ -50,8 +50,9 @@ void Session::require_room(size_t more) const {
   throw with_hint(
       Error(ErrorCode::kTooLong, "prompt",
             fmt::format("{} tokens do not fit into the context of {}", length, engine_->context())),
-      fmt::format("ask for a larger one (--ctx {}), or read less text; nothing is ever cut silently",
-                  length + 256));
+      fmt::format(
+          "ask for a larger one (--ctx {}), or read less text; nothing is ever cut silently",
+          length + 256));
 }
 
 bool Session::feed(std::span<const TokenId> tokens, const Progress& progress) {
@@ -131,7 +132,8 @@ Reply Session::ask(const std::string& question, const GenerateOptions& options,
   std::vector<Message> messages = messages_;
   messages.push_back({"user", question});
   const std::string rendered = render(*engine_, messages);
-  // What the cache holds already is not read again, unless the template rewrote what it said before.
+  // What the cache holds already is not read again, unless the template rewrote what it said
+  // before.
   const bool continues = rendered.rfind(conversation_, 0) == 0;
   const size_t from = continues ? conversation_.size() : 0;
   std::vector<TokenId> tokens = encode_rendered(*engine_, rendered, from, messages);

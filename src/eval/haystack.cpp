@@ -30,41 +30,50 @@ class Dice {
 };
 
 constexpr std::string_view kAdjectives[] = {
-    "amber",  "ancient", "brass",  "broken", "coral",  "crimson", "dusty", "emerald", "faded",
-    "gilded", "golden",  "hollow", "iron",   "ivory",  "marble",  "narrow", "pale",   "purple",
+    "amber",  "ancient", "brass",  "broken",  "coral",  "crimson", "dusty",  "emerald", "faded",
+    "gilded", "golden",  "hollow", "iron",    "ivory",  "marble",  "narrow", "pale",    "purple",
     "rusty",  "scarlet", "silver", "slender", "sturdy", "velvet",  "violet", "wooden"};
 constexpr std::string_view kNouns[] = {
-    "anchor", "barrel", "bell",  "bottle", "bridge", "candle", "chest", "clock",   "crown",
-    "drum",   "engine", "fence", "gate",   "hammer", "jewel",  "key",   "lantern", "mirror",
+    "anchor", "barrel", "bell",  "bottle", "bridge", "candle", "chest",  "clock",   "crown",
+    "drum",   "engine", "fence", "gate",   "hammer", "jewel",  "key",    "lantern", "mirror",
     "needle", "pearl",  "pipe",  "ribbon", "saddle", "shield", "statue", "whistle"};
-constexpr std::string_view kColours[] = {"red", "blue", "green", "yellow", "black", "white", "brown"};
-constexpr std::string_view kCities[] = {"London", "Paris", "Rome", "Vienna", "Cairo", "Lisbon", "Boston"};
-constexpr std::string_view kFirst[] = {"Alice", "Arthur", "Clara", "Edward", "Emma", "George",
-                                       "Harriet", "James", "Lucy", "Martha", "Oliver", "Thomas"};
-constexpr std::string_view kLast[] = {"Martin", "Robert", "Grace", "Walter", "Simon", "Frank", "Henry"};
-constexpr std::string_view kAttributes[] = {"code", "number", "price", "owner", "colour", "city", "year"};
+constexpr std::string_view kColours[] = {"red",   "blue",  "green", "yellow",
+                                         "black", "white", "brown"};
+constexpr std::string_view kCities[] = {"London", "Paris",  "Rome",  "Vienna",
+                                        "Cairo",  "Lisbon", "Boston"};
+constexpr std::string_view kFirst[] = {"Alice",   "Arthur", "Clara", "Edward", "Emma",   "George",
+                                       "Harriet", "James",  "Lucy",  "Martha", "Oliver", "Thomas"};
+constexpr std::string_view kLast[] = {"Martin", "Robert", "Grace", "Walter",
+                                      "Simon",  "Frank",  "Henry"};
+constexpr std::string_view kAttributes[] = {"code",   "number", "price", "owner",
+                                            "colour", "city",   "year"};
 
 constexpr std::string_view kWho[] = {
-    "the old gardener", "my uncle",      "the doctor",       "a tall stranger", "the schoolmaster",
-    "our neighbour",    "the captain",   "the young clerk",  "my sister",       "the miller",
-    "the widow",        "an old sailor", "the housekeeper",  "the parson",      "the shepherd"};
-constexpr std::string_view kPlace[] = {
-    "the kitchen", "the garden",    "the harbour", "the churchyard",  "the library",  "the orchard",
-    "the mill",    "the high road", "the stable",  "the market place", "the old house", "the valley"};
+    "the old gardener", "my uncle",      "the doctor",      "a tall stranger", "the schoolmaster",
+    "our neighbour",    "the captain",   "the young clerk", "my sister",       "the miller",
+    "the widow",        "an old sailor", "the housekeeper", "the parson",      "the shepherd"};
+constexpr std::string_view kPlace[] = {"the kitchen",      "the garden",    "the harbour",
+                                       "the churchyard",   "the library",   "the orchard",
+                                       "the mill",         "the high road", "the stable",
+                                       "the market place", "the old house", "the valley"};
 constexpr std::string_view kTime[] = {
-    "In the morning", "Towards evening", "After dinner", "On the following day", "Late at night",
+    "In the morning", "Towards evening", "After dinner",  "On the following day", "Late at night",
     "Before sunrise", "At noon",         "In the autumn", "Some weeks later",     "That same hour"};
-constexpr std::string_view kWeather[] = {
-    "the rain had ceased", "the wind blew cold from the sea", "a thin mist lay upon the fields",
-    "the sun shone warm upon the walls", "the first snow had fallen", "the clouds hung low",
-    "the air was still and heavy", "the moon stood above the hill"};
+constexpr std::string_view kWeather[] = {"the rain had ceased",
+                                         "the wind blew cold from the sea",
+                                         "a thin mist lay upon the fields",
+                                         "the sun shone warm upon the walls",
+                                         "the first snow had fallen",
+                                         "the clouds hung low",
+                                         "the air was still and heavy",
+                                         "the moon stood above the hill"};
 constexpr std::string_view kDeed[] = {
-    "walked slowly towards {place}", "sat down and said nothing for a long time",
-    "spoke of the years that were gone", "looked for a letter and could not find it",
+    "walked slowly towards {place}",         "sat down and said nothing for a long time",
+    "spoke of the years that were gone",     "looked for a letter and could not find it",
     "told us a story which nobody believed", "closed the door and lit the fire",
-    "stood at the window of {place}", "came back from {place} with a heavy heart",
-    "asked whether the road was safe", "went out to see to the horses",
-    "read aloud from an old book", "wept a little, and then laughed"};
+    "stood at the window of {place}",        "came back from {place} with a heavy heart",
+    "asked whether the road was safe",       "went out to see to the horses",
+    "read aloud from an old book",           "wept a little, and then laughed"};
 constexpr std::string_view kThought[] = {
     "It was a thing that I have often considered since, and never understood.",
     "Nobody in the village could remember such a season.",
@@ -94,13 +103,19 @@ std::string deed(Dice& dice) {
 
 std::string sentence(Dice& dice) {
   switch (dice.below(5)) {
-    case 0: return fmt::format("{} {} {}.", dice.pick(kTime), dice.pick(kWho), deed(dice));
-    case 1: return fmt::format("{}, and {} {}.", capitalized(dice.pick(kWeather)), dice.pick(kWho), deed(dice));
-    case 2: return std::string(dice.pick(kThought));
-    case 3: return fmt::format("{} {}, while {} {}.", capitalized(dice.pick(kWho)), deed(dice),
-                               dice.pick(kWho), deed(dice));
-    default: return fmt::format("When {} we found {} in {}.", dice.pick(kWeather), dice.pick(kWho),
-                                dice.pick(kPlace));
+    case 0:
+      return fmt::format("{} {} {}.", dice.pick(kTime), dice.pick(kWho), deed(dice));
+    case 1:
+      return fmt::format("{}, and {} {}.", capitalized(dice.pick(kWeather)), dice.pick(kWho),
+                         deed(dice));
+    case 2:
+      return std::string(dice.pick(kThought));
+    case 3:
+      return fmt::format("{} {}, while {} {}.", capitalized(dice.pick(kWho)), deed(dice),
+                         dice.pick(kWho), deed(dice));
+    default:
+      return fmt::format("When {} we found {} in {}.", dice.pick(kWeather), dice.pick(kWho),
+                         dice.pick(kPlace));
   }
 }
 

@@ -15,7 +15,7 @@ struct MachineLimits {
   std::string cpu;
   std::string instruction_set;
   int threads = 0;
-  double read_bytes_per_second = 0;           // from memory, all threads together
+  double read_bytes_per_second = 0;            // from memory, all threads together
   std::optional<double> int8_macs_per_second;  // multiply-adds
   std::optional<double> bf16_macs_per_second;
   double f32_macs_per_second = 0;

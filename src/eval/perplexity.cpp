@@ -62,8 +62,9 @@ Perplexity perplexity(engine::Engine& engine, std::span<const TokenId> tokens, s
                       engine.context());
   }
   if (tokens.size() < chunk) {
-    throw with_hint(usage_error("text", "{} tokens are less than one chunk of {}", tokens.size(), chunk),
-                    "give more text or a smaller --chunk");
+    throw with_hint(
+        usage_error("text", "{} tokens are less than one chunk of {}", tokens.size(), chunk),
+        "give more text or a smaller --chunk");
   }
   Sums sums;
   Perplexity result;

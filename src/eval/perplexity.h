@@ -12,14 +12,14 @@
 namespace fathom::eval {
 
 struct Perplexity {
-  double value = 0;         // e^(mean negative log-likelihood)
+  double value = 0;           // e^(mean negative log-likelihood)
   double standard_error = 0;  // of `value`
-  size_t scored = 0;        // tokens
+  size_t scored = 0;          // tokens
   size_t chunks = 0;
 };
 
 // Reports "scoring" in tokens. Throws Error(kUsage) where the text is shorter than a chunk.
-Perplexity perplexity(engine::Engine& engine, std::span<const engine::TokenId> tokens,
-                      size_t chunk, const Progress& progress = {});
+Perplexity perplexity(engine::Engine& engine, std::span<const engine::TokenId> tokens, size_t chunk,
+                      const Progress& progress = {});
 
 }  // namespace fathom::eval

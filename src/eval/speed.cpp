@@ -30,9 +30,15 @@ struct Work {
   void add(const kernel::Matrix& m, double tokens) {
     const double macs = double(m.rows()) * double(m.columns()) * tokens;
     switch (kernel::act_form(m.type())) {
-      case kernel::ActForm::kInt8: int8 += macs; break;
-      case kernel::ActForm::kBFloat: bf16 += macs; break;
-      case kernel::ActForm::kFloat: f32 += macs; break;
+      case kernel::ActForm::kInt8:
+        int8 += macs;
+        break;
+      case kernel::ActForm::kBFloat:
+        bf16 += macs;
+        break;
+      case kernel::ActForm::kFloat:
+        f32 += macs;
+        break;
     }
   }
   double macs() const { return int8 + bf16 + f32; }
@@ -53,8 +59,8 @@ class WorkCount {
     const model::Weights& w = engine_.model().weights();
     Work work;
     for (const model::LayerWeights& layer : w.layers) {
-      for (const model::Linear* l : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up,
-                                     &layer.down}) {
+      for (const model::Linear* l :
+           {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
         work.add(l->weights, double(n));
         work.bytes += double(l->weights.bytes());
       }

@@ -32,7 +32,8 @@ struct SpeedResult {
   double share() const { return median() / limit; }  // of the limit
 };
 
-// Runs the test once to warm up and then `repetitions` times on forks of one cache of `depth` tokens.
+// Runs the test once to warm up and then `repetitions` times on forks of one cache of `depth`
+// tokens.
 SpeedResult measure_speed(engine::Engine& engine, const SpeedTest& test, size_t repetitions,
                           const MachineLimits& limits, const Progress& progress = {});
 

@@ -5,9 +5,12 @@ namespace fathom::kernel {
 ActForm act_form(TensorType type) {
   switch (type) {
     case TensorType::kF32:
-    case TensorType::kF16: return ActForm::kFloat;
-    case TensorType::kBF16: return ActForm::kBFloat;
-    default: return ActForm::kInt8;
+    case TensorType::kF16:
+      return ActForm::kFloat;
+    case TensorType::kBF16:
+      return ActForm::kBFloat;
+    default:
+      return ActForm::kInt8;
   }
 }
 

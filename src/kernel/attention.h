@@ -47,16 +47,16 @@ struct AttendState {
 struct AttendArgs {
   KvFormat format = KvFormat::kF16;
   size_t head_dim = 0;
-  size_t rows = 0;                      // at most kAttendRows
-  const float* q = nullptr;             // [rows][head_dim]
-  const int32_t* positions = nullptr;   // [rows]: row r sees keys at positions <= positions[r] ...
-  int32_t window = 0;                   // ... and > positions[r] - window; 0: no window
+  size_t rows = 0;                     // at most kAttendRows
+  const float* q = nullptr;            // [rows][head_dim]
+  const int32_t* positions = nullptr;  // [rows]: row r sees keys at positions <= positions[r] ...
+  int32_t window = 0;                  // ... and > positions[r] - window; 0: no window
   float scale = 1.0f;
-  float soft_cap = 0.0f;                // 0: none; else cap * tanh(s / cap)
+  float soft_cap = 0.0f;  // 0: none; else cap * tanh(s / cap)
   const PageView* pages = nullptr;
   size_t page_count = 0;
   AttendState state;
-  std::byte* scratch = nullptr;         // attend_scratch_bytes(head_dim), 64-byte aligned
+  std::byte* scratch = nullptr;  // attend_scratch_bytes(head_dim), 64-byte aligned
 };
 
 // Continues `state` over the pages.

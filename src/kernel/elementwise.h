@@ -23,11 +23,11 @@ struct NormArgs {
 };
 
 struct RopeArgs {
-  float* x = nullptr;           // [heads][head_dim], rotated in place
+  float* x = nullptr;  // [heads][head_dim], rotated in place
   size_t heads = 0;
   size_t head_dim = 0;
-  size_t rotated = 0;           // leading values of a head that are rotated, even
-  const float* cos = nullptr;   // [rotated / 2]
+  size_t rotated = 0;          // leading values of a head that are rotated, even
+  const float* cos = nullptr;  // [rotated / 2]
   const float* sin = nullptr;
   RopeStyle style = RopeStyle::kAdjacent;
 };

@@ -1,5 +1,5 @@
-// What this processor can do at most, measured by the instructions that the kernels are made of: the
-// yardstick that `fathom bench` puts beside every speed.
+// What this processor can do at most, measured by the instructions that the kernels are made of:
+// the yardstick that `fathom bench` puts beside every speed.
 #pragma once
 
 #include <cstddef>

@@ -47,7 +47,9 @@ constexpr PackLayout kPackLayouts[] = {
     {TensorType::kQ3_K, 4, {bytes(4, 32, 64), bits(0), bytes(1, 96, 12), bytes(2, 108, 2)}},
     {TensorType::kQ4_K, 3, {bytes(4, 16, 128), bytes(1, 4, 12), bytes(2, 0, 4)}},
     {TensorType::kQ5_K, 4, {bytes(4, 48, 128), bits(16), bytes(1, 4, 12), bytes(2, 0, 4)}},
-    {TensorType::kQ6_K, 4, {bytes(4, 0, 128), bytes(4, 128, 64), bytes(1, 192, 16), bytes(2, 208, 2)}},
+    {TensorType::kQ6_K,
+     4,
+     {bytes(4, 0, 128), bytes(4, 128, 64), bytes(1, 192, 16), bytes(2, 208, 2)}},
     {TensorType::kIQ4_XS, 4, {bytes(4, 8, 128), bytes(1, 4, 4), bytes(2, 2, 2), bytes(2, 0, 2)}},
     {TensorType::kTQ1_0, 2, {bytes(4, 0, 52), bytes(2, 52, 2)}},
     {TensorType::kTQ2_0, 2, {bytes(4, 0, 64), bytes(2, 64, 2)}},
@@ -185,11 +187,10 @@ void Matrix::pack_tile(size_t t, std::span<const std::byte> rows) {
 void Matrix::unpack_row(size_t row, std::span<std::byte> out) const {
   FATHOM_CHECK(row < rows_ && out.size() == row_bytes_);
   const std::byte* in = tile(row / kTileRows);
-  for_each_piece(type_, row_bytes_,
-                 [&](const Piece& p, size_t count, size_t row_offset, size_t tile_offset) {
-                   unpack_piece(p, count, in + tile_offset, row % kTileRows,
-                                out.data() + row_offset);
-                 });
+  for_each_piece(
+      type_, row_bytes_, [&](const Piece& p, size_t count, size_t row_offset, size_t tile_offset) {
+        unpack_piece(p, count, in + tile_offset, row % kTileRows, out.data() + row_offset);
+      });
 }
 
 void Matrix::dequantize_row(size_t row, std::span<float> out, std::span<std::byte> scratch) const {

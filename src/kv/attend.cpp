@@ -48,8 +48,7 @@ void Attender::run(const AttendLayer& layer, std::span<const SequenceRows> seque
   plan(layer, sequences);
   // Enough items to keep everybody busy to the end: each runs its pages by itself.
   if (items_.size() >= 4 * workers_.size() || workers_.size() == 1) {
-    pool_.run(items_.size(),
-              [&](size_t i, int worker) { run_item(layer, items_[i], worker); });
+    pool_.run(items_.size(), [&](size_t i, int worker) { run_item(layer, items_[i], worker); });
   } else {
     run_split(layer);
   }
@@ -84,8 +83,8 @@ void Attender::plan(const AttendLayer& layer, std::span<const SequenceRows> sequ
       const size_t oldest =
           window > 0 && first_position + 1 > window ? first_position + 1 - window : 0;
       for (size_t head = 0; head < shape.kv_heads; ++head) {
-        items_.push_back({&s, head, first, end - first, oldest / kPageTokens,
-                          last_position / kPageTokens + 1});
+        items_.push_back(
+            {&s, head, first, end - first, oldest / kPageTokens, last_position / kPageTokens + 1});
       }
       end = first;
     }

@@ -32,7 +32,8 @@ size_t edit_distance(std::string_view a, std::string_view b) {
         d[i][j] = i + j;
         continue;
       }
-      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
+      d[i][j] =
+          std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
       const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
       if (swapped) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
     }
@@ -82,8 +83,9 @@ class PolicyParser {
       ++at_;
       return;
     }
-    throw with_hint(usage_error("--kv", "'{}' is expected at character {} of '{}'", c, at_ + 1, line_),
-                    "the form is stage=method or stage=method(parameter=value,...)");
+    throw with_hint(
+        usage_error("--kv", "'{}' is expected at character {} of '{}'", c, at_ + 1, line_),
+        "the form is stage=method or stage=method(parameter=value,...)");
   }
 
   Stage read_stage() {

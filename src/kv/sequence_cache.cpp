@@ -12,7 +12,10 @@ using kernel::kPageTokens;
 
 SequenceCache::SequenceCache(PagePool& pool, std::shared_ptr<const StoreCodec> codec,
                              const CacheShape& shape)
-    : pool_(&pool), codec_(std::move(codec)), shape_(shape), heads_(shape.layers * shape.kv_heads) {}
+    : pool_(&pool),
+      codec_(std::move(codec)),
+      shape_(shape),
+      heads_(shape.layers * shape.kv_heads) {}
 
 size_t SequenceCache::bytes_for(size_t tokens) const {
   if (tokens == 0) return 0;

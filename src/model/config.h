@@ -19,9 +19,9 @@ struct RopeConfig {
   size_t rotated = 0;  // leading values of a head that are rotated, even
   double base = 10000.0;
   RopeScaling scaling = RopeScaling::kNone;
-  double factor = 1.0;             // context stretched by this (linear, YaRN)
-  size_t original_context = 0;     // trained before stretching (YaRN, long)
-  double magnitude = 1.0;          // cos and sin are multiplied by this (long: attn_factor)
+  double factor = 1.0;          // context stretched by this (linear, YaRN)
+  size_t original_context = 0;  // trained before stretching (YaRN, long)
+  double magnitude = 1.0;       // cos and sin are multiplied by this (long: attn_factor)
   double yarn_beta_fast = 32.0, yarn_beta_slow = 1.0;
   // Divisors of the inverse frequencies, one a pair, or empty. `long_factors` replace
   // `short_factors` where the context is longer than the original one.
@@ -52,7 +52,7 @@ struct Config {
   float attention_soft_cap = 0.0f;  // 0: none
   float logit_soft_cap = 0.0f;      // 0: none
   float embedding_scale = 1.0f;
-  int32_t window = 0;  // keys that windowed layers see; 0: none is windowed
+  int32_t window = 0;                 // keys that windowed layers see; 0: none is windowed
   std::vector<bool> windowed_layers;  // [layers]
 
   bool windowed(size_t layer) const { return window > 0 && windowed_layers[layer]; }

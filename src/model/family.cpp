@@ -145,9 +145,8 @@ const Family& find_family(const file::Checkpoint& checkpoint) {
     if (family->architecture == name) return *family;
     known += (known.empty() ? "" : ", ") + std::string(family->architecture);
   }
-  throw with_hint(
-      unsupported(checkpoint.path(), "the architecture '{}' is not supported", name),
-      "supported architectures: " + known);
+  throw with_hint(unsupported(checkpoint.path(), "the architecture '{}' is not supported", name),
+                  "supported architectures: " + known);
 }
 
 Config read_common(const KeyReader& keys) {
@@ -184,8 +183,9 @@ void read_window(const KeyReader& keys, const WindowDefaults& defaults, Config& 
   const file::Value* pattern = keys.find("attention.sliding_window_pattern");
   const file::Integers* layers = pattern ? std::get_if<file::Integers>(pattern) : nullptr;
   if (layers && layers->size() != c.layers) {
-    throw bad_file(keys.checkpoint().path(), "the sliding window's pattern has {} entries for {} layers",
-                   layers->size(), c.layers);
+    throw bad_file(keys.checkpoint().path(),
+                   "the sliding window's pattern has {} entries for {} layers", layers->size(),
+                   c.layers);
   }
   const size_t period = layers    ? 0
                         : pattern ? keys.count("attention.sliding_window_pattern")

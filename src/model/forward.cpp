@@ -41,9 +41,7 @@ void call(Fn& fn, size_t token, int worker) {
   }
 }
 
-size_t widest(const Config& c) {
-  return std::max({c.dim, c.heads * c.head_dim, c.feed_forward});
-}
+size_t widest(const Config& c) { return std::max({c.dim, c.heads * c.head_dim, c.feed_forward}); }
 
 }  // namespace
 
@@ -295,9 +293,8 @@ void Forward::add_bias(std::span<const Product> products) {
   for (const Product& p : products) {
     if (!p.bias || p.bias->size() == 0) continue;
     const size_t n = p.weights->rows();
-    for_tokens([&](size_t t) {
-      kernels_.elementwise.add(p.y + t * n, p.bias->data(), n, p.y + t * n);
-    });
+    for_tokens(
+        [&](size_t t) { kernels_.elementwise.add(p.y + t * n, p.bias->data(), n, p.y + t * n); });
   }
 }
 

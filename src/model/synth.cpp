@@ -31,7 +31,8 @@ void fill_gaussian(uint64_t key, float deviation, std::span<float> out) {
   for (size_t i = 0; i < out.size(); i += 2) {
     const uint64_t bits = mix(key + i);
     const float u = (static_cast<float>(bits >> 40) + 1.0f) * 0x1p-24f;
-    const float angle = static_cast<float>(bits & 0xffffff) * 0x1p-24f * 2 * std::numbers::pi_v<float>;
+    const float angle =
+        static_cast<float>(bits & 0xffffff) * 0x1p-24f * 2 * std::numbers::pi_v<float>;
     const float radius = deviation * std::sqrt(-2.0f * std::log(u));
     out[i] = radius * std::cos(angle);
     if (i + 1 < out.size()) out[i + 1] = radius * std::sin(angle);
@@ -45,7 +46,8 @@ struct Entry {
 };
 
 std::vector<Entry> tensor_list(const SynthShape& s, size_t vocab) {
-  std::vector<Entry> out = {{"token_embd.weight", vocab, s.dim}, {"output_norm.weight", 1, s.dim, true}};
+  std::vector<Entry> out = {{"token_embd.weight", vocab, s.dim},
+                            {"output_norm.weight", 1, s.dim, true}};
   if (!s.tied) out.push_back({"output.weight", vocab, s.dim});
   const size_t q = s.heads * s.head_dim, kv = s.kv_heads * s.head_dim;
   for (size_t l = 0; l < s.layers; ++l) {
@@ -126,8 +128,9 @@ std::vector<float> llama3_factors(const SynthShape& s) {
   constexpr double kFactor = 8, kLow = 1, kHigh = 4, kContext = 8192;
   std::vector<float> out(s.head_dim / 2);
   for (size_t i = 0; i < out.size(); ++i) {
-    const double wave = 2 * std::numbers::pi *
-                        std::pow(s.rope_base, 2.0 * static_cast<double>(i) / static_cast<double>(s.head_dim));
+    const double wave =
+        2 * std::numbers::pi *
+        std::pow(s.rope_base, 2.0 * static_cast<double>(i) / static_cast<double>(s.head_dim));
     const double smooth = std::clamp((kContext / wave - kLow) / (kHigh - kLow), 0.0, 1.0);
     out[i] = static_cast<float>(1 / ((1 - smooth) / kFactor + smooth));
   }
@@ -141,7 +144,8 @@ void write_matrix(file::GgufWriter& out, const Entry& e, const SynthOptions& opt
   const size_t rows_a_turn = std::max<size_t>(1, (size_t{8} << 20) / row_bytes);
   const float deviation = 1.0f / std::sqrt(static_cast<float>(e.columns));
   std::vector<std::byte> bytes(rows_a_turn * row_bytes);
-  std::vector<std::vector<float>> rows(static_cast<size_t>(pool.size()), std::vector<float>(e.columns));
+  std::vector<std::vector<float>> rows(static_cast<size_t>(pool.size()),
+                                       std::vector<float>(e.columns));
   for (size_t first = 0; first < e.rows; first += rows_a_turn) {
     const size_t n = std::min(rows_a_turn, e.rows - first);
     pool.run(n, [&](size_t i, int worker) {
@@ -165,7 +169,8 @@ const SynthShape* find_synth_shape(std::string_view name) {
 }
 
 void write_synthetic_model(const std::string& path, const SynthShape& shape,
-                           const SynthOptions& options, ThreadPool& pool, const Progress& progress) {
+                           const SynthOptions& options, ThreadPool& pool,
+                           const Progress& progress) {
   const TensorTypeInfo& type = info(options.type);
   for (const size_t columns : {shape.dim, shape.feed_forward, shape.heads * shape.head_dim}) {
     if (columns % type.block_values != 0) {
@@ -187,9 +192,9 @@ void write_synthetic_model(const std::string& path, const SynthShape& shape,
   const std::vector<Entry> entries = tensor_list(shape, vocab);
   size_t total = 0, done = 0;
   for (const Entry& e : entries) {
-    out.add_tensor(e.name, e.norm ? TensorType::kF32 : options.type,
-                   e.rows == 1 ? std::vector<uint64_t>{e.columns}
-                               : std::vector<uint64_t>{e.columns, e.rows});
+    out.add_tensor(
+        e.name, e.norm ? TensorType::kF32 : options.type,
+        e.rows == 1 ? std::vector<uint64_t>{e.columns} : std::vector<uint64_t>{e.columns, e.rows});
     total += e.rows * e.columns;
   }
   const std::vector<float> factors = llama3_factors(shape);

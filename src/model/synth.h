@@ -1,4 +1,5 @@
-// Models of a published shape with random weights, so that speed can be measured without a download.
+// Models of a published shape with random weights, so that speed can be measured without a
+// download.
 //
 // Weights are Gaussian with the deviation that keeps activations near 1, encoded in any format by
 // the reference encoders; norms are 1. The file is a function of (shape, type, seed) alone.
@@ -21,7 +22,7 @@ struct SynthShape {
   std::string_view architecture;
   size_t layers, dim, feed_forward, heads, kv_heads, head_dim, vocab, context;
   double rope_base;
-  bool tied;    // output = embedding
+  bool tied;         // output = embedding
   bool llama3_rope;  // with Llama 3's stretched frequencies
 };
 

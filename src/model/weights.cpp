@@ -45,7 +45,8 @@ const file::TensorView& WeightLoader::view(const std::string& name, Shape shape)
                    name, t.rows(), t.columns(), shape.rows, shape.columns);
   }
   if (t.type == TensorType::kBF16 && t.columns() % 2 != 0) {
-    throw unsupported(checkpoint_.path(), "tensor '{}' is BF16 with an odd number of columns", name);
+    throw unsupported(checkpoint_.path(), "tensor '{}' is BF16 with an odd number of columns",
+                      name);
   }
   return t;
 }
@@ -62,7 +63,8 @@ kernel::Matrix WeightLoader::rows(const std::string& name, Shape shape, size_t f
 kernel::Matrix WeightLoader::pack(const file::TensorView& tensor, size_t first, size_t rows) {
   kernel::Matrix m(tensor.type, rows, tensor.columns());
   const size_t row_bytes = m.row_bytes();
-  const std::span<const std::byte> source = tensor.data.subspan(first * row_bytes, rows * row_bytes);
+  const std::span<const std::byte> source =
+      tensor.data.subspan(first * row_bytes, rows * row_bytes);
   const size_t tiles_a_task = std::max<size_t>(1, kTaskBytes / m.tile_bytes());
   const size_t tasks = (m.tiles() + tiles_a_task - 1) / tiles_a_task;
   pool_.run(tasks, [&](size_t task, int) {

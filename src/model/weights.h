@@ -28,8 +28,8 @@ using Vector = Buffer<float>;
 struct LayerWeights {
   Vector attention_norm;
   Linear q, k, v, o;
-  Vector q_norm, k_norm;         // of each head before rotation; empty: none
-  Vector post_attention_norm;    // of attention's output; empty: none
+  Vector q_norm, k_norm;       // of each head before rotation; empty: none
+  Vector post_attention_norm;  // of attention's output; empty: none
   Vector feed_forward_norm;
   Linear gate, up, down;
   Vector post_feed_forward_norm;  // empty: none

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <ctime>
 
-#include "text/template_interpreter.h"
-#include "text/template_linker.h"
-#include "text/template_parser.h"
+#include "text/jinja/interpreter.h"
+#include "text/jinja/linker.h"
+#include "text/jinja/parser.h"
 
 namespace fathom::text {
 namespace {

@@ -51,7 +51,7 @@ TEST(BFloat, RoundTripAndRounding) {
       EXPECT_EQ(to_bfloat(f).bits, bits);
     }
   }
-  EXPECT_EQ(to_bfloat(1.0f + 0x1p-8f).bits, 0x3f80);           // a tie goes to even
+  EXPECT_EQ(to_bfloat(1.0f + 0x1p-8f).bits, 0x3f80);  // a tie goes to even
   EXPECT_EQ(to_bfloat(1.0f + 0x1p-8f + 0x1p-20f).bits, 0x3f81);
   EXPECT_TRUE(std::isnan(to_float(to_bfloat(std::numeric_limits<float>::quiet_NaN()))));
 }

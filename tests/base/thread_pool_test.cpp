@@ -48,9 +48,11 @@ TEST(ThreadPool, WorkersWakeAfterSleeping) {
 
 TEST(ThreadPool, FirstExceptionReachesTheCallerAndThePoolLivesOn) {
   ThreadPool pool(3);
-  EXPECT_THROW(pool.run(10, [](size_t task, int) {
-    if (task == 5) throw std::runtime_error("five");
-  }), std::runtime_error);
+  EXPECT_THROW(pool.run(10,
+                        [](size_t task, int) {
+                          if (task == 5) throw std::runtime_error("five");
+                        }),
+               std::runtime_error);
   std::atomic<int> count{0};
   pool.run(10, [&](size_t, int) { ++count; });
   EXPECT_EQ(count, 10);

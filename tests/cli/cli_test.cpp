@@ -93,15 +93,17 @@ TEST(Cli, BadFilesSayWhichAndExitWith3) {
   const Outcome outcome = fathom("run " + shell_word(bad) + " -p x");
   EXPECT_EQ(outcome.code, 3);
   EXPECT_NE(outcome.err.find("bad.gguf"), std::string::npos);
-  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 2) << outcome.err;  // and a hint
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 2)
+      << outcome.err;  // and a hint
   EXPECT_EQ(fathom("run /no/such/file -p x").code, 3);
   EXPECT_EQ(fathom("run -f /no/such/file").code, 3);
 }
 
 TEST(Cli, RunAnswersQuestionsOnForks) {
   const std::string text = write_text(
-      "facts.txt", "The rain had ceased. The code of the amber lantern is 58291. We were all tired, "
-                   "and the fire was nearly out. The city of the iron gate is Vienna. It was late.\n");
+      "facts.txt",
+      "The rain had ceased. The code of the amber lantern is 58291. We were all tired, "
+      "and the fire was nearly out. The city of the iron gate is Vienna. It was late.\n");
   const Outcome outcome =
       fathom("run -f " + shell_word(text) +
              " -q 'What is the code of the amber lantern?' -q 'What is the city of the iron gate?' "
@@ -109,8 +111,10 @@ TEST(Cli, RunAnswersQuestionsOnForks) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const json j = outcome.parsed();
   ASSERT_EQ(j["replies"].size(), 2u);
-  EXPECT_NE(j["replies"][0]["text"].get<std::string>().find("58291"), std::string::npos) << j.dump(1);
-  EXPECT_NE(j["replies"][1]["text"].get<std::string>().find("Vienna"), std::string::npos) << j.dump(1);
+  EXPECT_NE(j["replies"][0]["text"].get<std::string>().find("58291"), std::string::npos)
+      << j.dump(1);
+  EXPECT_NE(j["replies"][1]["text"].get<std::string>().find("Vienna"), std::string::npos)
+      << j.dump(1);
   EXPECT_GT(j["document"]["tokens"].get<int>(), 30);
   EXPECT_LT(j["replies"][0]["price"]["prompt_tokens"].get<int>(), 30);
   EXPECT_GT(j["replies"][0]["price"]["kv_bytes"].get<int>(), 0);
@@ -133,15 +137,18 @@ TEST(Cli, RunReadsStandardInputAndRawText) {
 TEST(Cli, TooLongAPromptIsRefusedWithBothCounts) {
   const Outcome outcome = fathom("run --ctx 32 --raw -t 1", std::string(400, 'x') + " and so on");
   EXPECT_EQ(outcome.code, 6);
-  EXPECT_NE(outcome.err.find("do not fit into the context of 32"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("do not fit into the context of 32"), std::string::npos)
+      << outcome.err;
   EXPECT_NE(outcome.err.find("hint: "), std::string::npos);
 }
 
 TEST(Cli, ChatKeepsItsHistory) {
-  const std::string text = write_text("chat.txt", "The owner of the silver key is Clara Grace. It rained.\n");
+  const std::string text =
+      write_text("chat.txt", "The owner of the silver key is Clara Grace. It rained.\n");
   const Outcome outcome = fathom("chat --json -t 2 --temp 0 -n 24",
-                                 "/file " + text + "\nWhat is the owner of the silver key?\n/nonsense\n"
-                                 "What is the owner of the silver key?\n/stats\n/quit\n");
+                                 "/file " + text +
+                                     "\nWhat is the owner of the silver key?\n/nonsense\n"
+                                     "What is the owner of the silver key?\n/stats\n/quit\n");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   std::istringstream lines(outcome.out);
   std::string line;
@@ -204,16 +211,20 @@ TEST(Cli, LogitsAreRawFloats) {
 
 TEST(Cli, TemplateRendersConversations) {
   const std::string conversation = write_text(
-      "conversation.json", R"({"messages": [{"role": "user", "content": "Hi"}], "add_generation_prompt": true})");
+      "conversation.json",
+      R"({"messages": [{"role": "user", "content": "Hi"}], "add_generation_prompt": true})");
   const Outcome own = fathom("template --input " + shell_word(conversation));
   EXPECT_EQ(own.code, 0) << own.err;
   EXPECT_EQ(own.out, "<|user|>Hi<|assistant|>");
-  const std::string jinja = write_text("t.jinja", "{{ bos_token }}{{ messages[0].content }} {{ strftime_now('%d %b %Y') }}");
+  const std::string jinja = write_text(
+      "t.jinja", "{{ bos_token }}{{ messages[0].content }} {{ strftime_now('%d %b %Y') }}");
   EXPECT_EQ(fathom("template " + shell_word(jinja) + " --input " + shell_word(conversation) +
-                   " --var 'bos_token=<s>' --now 2024-07-26T12:00:00").out,
+                   " --var 'bos_token=<s>' --now 2024-07-26T12:00:00")
+                .out,
             "<s>Hi 26 Jul 2024");
   const std::string raises = write_text("r.jinja", "{{ raise_exception('no such role') }}");
-  const Outcome raised = fathom("template " + shell_word(raises) + " --input " + shell_word(conversation));
+  const Outcome raised =
+      fathom("template " + shell_word(raises) + " --input " + shell_word(conversation));
   EXPECT_NE(raised.code, 0);
   EXPECT_NE(raised.err.find("no such role"), std::string::npos) << raised.err;
 }
@@ -221,7 +232,9 @@ TEST(Cli, TemplateRendersConversations) {
 TEST(Cli, SynthWritesModelsThatRun) {
   for (const char* type : {"q4_0", "q4_k", "q8_0", "f16", "bf16", "mxfp4"}) {
     const std::string model = temporary() / (std::string(type) + ".gguf");
-    ASSERT_EQ(fathom("synth " + shell_word(model) + " --like tiny --type " + type + " -t 2").code, 0) << type;
+    ASSERT_EQ(fathom("synth " + shell_word(model) + " --like tiny --type " + type + " -t 2").code,
+              0)
+        << type;
     const Outcome run = fathom("run " + shell_word(model) + " -p hello --raw -n 4 --json -t 2");
     ASSERT_EQ(run.code, 0) << type << run.err;
     EXPECT_EQ(run.parsed()["replies"][0]["price"]["generated_tokens"], 4) << type;

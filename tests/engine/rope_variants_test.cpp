@@ -19,8 +19,8 @@ struct Variant {
   const char* scaling;  // null: not set
   double factor;        // 0: not set
   int64_t original_context;
-  double magnitude;     // 0: not set
-  bool factors;         // with long-rope factor tensors
+  double magnitude;  // 0: not set
+  bool factors;      // with long-rope factor tensors
 };
 constexpr Variant kVariants[] = {
     {"yarn", "qwen2", "yarn", 4.0, 64, 0, false},
@@ -35,7 +35,8 @@ std::string write_variant(const Variant& v) {
   const std::string path = testing::TempDir() + "rope-" + v.name + ".gguf";
   file::GgufWriter out(path);
   for (const auto& [key, value] : from.metadata().all()) out.set(key, value);
-  const std::string prefix = from.metadata().require_text("general.architecture") + ".rope.scaling.";
+  const std::string prefix =
+      from.metadata().require_text("general.architecture") + ".rope.scaling.";
   if (v.scaling) out.set(prefix + "type", std::string(v.scaling));
   if (v.factor > 0) out.set(prefix + "factor", v.factor);
   if (v.original_context > 0) out.set(prefix + "original_context_length", v.original_context);

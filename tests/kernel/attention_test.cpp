@@ -47,7 +47,8 @@ struct Problem {
     }
     for (size_t r = 0; r < c.rows; ++r) {  // the last rows of a causal chunk, and one at the start
       const int32_t last = key_positions.back();
-      query_positions.push_back(r == 0 ? last : std::max<int32_t>(0, last - 3 * static_cast<int32_t>(r)));
+      query_positions.push_back(r == 0 ? last
+                                       : std::max<int32_t>(0, last - 3 * static_cast<int32_t>(r)));
     }
     for (size_t first = 0; first < c.keys; first += kPageTokens) add_page(first);
   }
@@ -70,8 +71,8 @@ struct Problem {
             v[(first + slot) * d + c]);
       }
     }
-    pages.push_back({keys.data(), values.data(), static_cast<int32_t>(n),
-                     key_positions[first], nullptr});
+    pages.push_back(
+        {keys.data(), values.data(), static_cast<int32_t>(n), key_positions[first], nullptr});
     memory.push_back(std::move(keys));
     memory.push_back(std::move(values));
     if (shape.scattered) {
@@ -108,7 +109,8 @@ void attend(const Kernels& kernels, const Problem& p, Output& o, std::pair<size_
   a.soft_cap = p.shape.soft_cap;
   a.pages = p.pages.data() + pages.first;
   a.page_count = pages.second - pages.first;
-  a.state = {o.max.data() + rows.first, o.sum.data() + rows.first, o.out.data() + rows.first * v_dim};
+  a.state = {o.max.data() + rows.first, o.sum.data() + rows.first,
+             o.out.data() + rows.first * v_dim};
   a.scratch = scratch.data();
   kernels.attend(p.format)(a);
 }
@@ -238,7 +240,8 @@ TEST_P(Attend, OneHotScoresReturnOneValue) {
 // A row's bits do not depend on the rows beside it.
 TEST_P(Attend, BitsDoNotDependOnTheTile) {
   for (const KvFormat format : kFormats) {
-    for (const AttendCase& c : {AttendCase{"tile", 64, 64, 500}, AttendCase{"tile", 80, 64, 90, 40}}) {
+    for (const AttendCase& c :
+         {AttendCase{"tile", 64, 64, 500}, AttendCase{"tile", 80, 64, 90, 40}}) {
       const Problem p(c, format, 9);
       Output whole(p), parts(p);
       attend(*GetParam(), p, whole, {0, 64}, {0, p.pages.size()});

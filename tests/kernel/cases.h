@@ -16,15 +16,15 @@ struct MatmulCase {
 };
 
 inline constexpr MatmulCase kMatmulCases[] = {
-    {"one_row", 1, 256, 1},         {"ragged_tile", 17, 256, 3},   {"two_tiles", 32, 512, 4},
-    {"few_tokens", 48, 768, 15},    {"expanded", 33, 256, 16},     {"odd_tiles", 80, 512, 23},
-    {"ragged_rows", 1000, 256, 7},  {"long_row", 40, 8448, 19},    {"wide", 96, 1024, 67},
+    {"one_row", 1, 256, 1},        {"ragged_tile", 17, 256, 3}, {"two_tiles", 32, 512, 4},
+    {"few_tokens", 48, 768, 15},   {"expanded", 33, 256, 16},   {"odd_tiles", 80, 512, 23},
+    {"ragged_rows", 1000, 256, 7}, {"long_row", 40, 8448, 19},  {"wide", 96, 1024, 67},
 };
 // Shapes of the 1B model, for benchmarks.
 inline constexpr MatmulCase kMatmulBenchCases[] = {
-    {"decode_qkv", 3072, 2048, 1},  {"decode_down", 2048, 8192, 1}, {"batch8", 2048, 2048, 8},
-    {"prefill_qkv", 3072, 2048, 512}, {"prefill_gate", 8192, 2048, 512},
-    {"prefill_down", 2048, 8192, 512},
+    {"decode_qkv", 3072, 2048, 1},     {"decode_down", 2048, 8192, 1},
+    {"batch8", 2048, 2048, 8},         {"prefill_qkv", 3072, 2048, 512},
+    {"prefill_gate", 8192, 2048, 512}, {"prefill_down", 2048, 8192, 512},
 };
 
 struct AttendCase {
@@ -55,8 +55,10 @@ inline constexpr AttendCase kAttendCases[] = {
     {"scattered_window", 64, 16, 150, 120, 0, true},
 };
 inline constexpr AttendCase kAttendBenchCases[] = {
-    {"decode_64", 64, 4, 1024},    {"decode_128", 128, 4, 1024},
-    {"prefill_64", 64, 64, 1024},  {"prefill_128", 128, 64, 1024},
+    {"decode_64", 64, 4, 1024},
+    {"decode_128", 128, 4, 1024},
+    {"prefill_64", 64, 64, 1024},
+    {"prefill_128", 128, 64, 1024},
 };
 
 }  // namespace fathom::kernel

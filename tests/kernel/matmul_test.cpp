@@ -60,9 +60,12 @@ struct Problem {
   float activation(size_t token, size_t i) const {
     const Activations& a = activations;
     switch (act_form(weights.type())) {
-      case ActForm::kFloat: return x[token * a.k + i];
-      case ActForm::kBFloat: return to_float(a.bf16[token * a.k + i]);
-      default: return a.codes[token * a.k + i] * a.scales[token * (a.k / 32) + i / 32];
+      case ActForm::kFloat:
+        return x[token * a.k + i];
+      case ActForm::kBFloat:
+        return to_float(a.bf16[token * a.k + i]);
+      default:
+        return a.codes[token * a.k + i] * a.scales[token * (a.k / 32) + i / 32];
     }
   }
 };
@@ -73,7 +76,10 @@ std::vector<float> run(const Kernels& kernels, const Problem& p, size_t tokens,
   // NaN where nothing was written; one extra row of guard values.
   std::vector<float> y((tokens + 1) * rows, std::numeric_limits<float>::quiet_NaN());
   Buffer<std::byte> scratch(matmul_scratch_bytes(p.weights.columns()));
-  MatmulArgs args{.weights = &p.weights, .x = &p.activations, .y = y.data(), .y_stride = rows,
+  MatmulArgs args{.weights = &p.weights,
+                  .x = &p.activations,
+                  .y = y.data(),
+                  .y_stride = rows,
                   .scratch = scratch.data()};
   args.token_end = tokens;
   for (size_t t = 0; t < p.weights.tiles(); t += tiles_a_call) {

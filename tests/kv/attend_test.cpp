@@ -146,7 +146,8 @@ TEST(Attender, LongTextsMergeTheirSegments) {
 
 // Any chunking, any company, any number of threads: the same bits.
 TEST(Attender, BitsDependOnTheTextAlone) {
-  const std::vector<Text> texts = {Text(4, 2, 16, 1300, 1), Text(4, 2, 16, 70, 2), Text(4, 2, 16, 333, 3)};
+  const std::vector<Text> texts = {Text(4, 2, 16, 1300, 1), Text(4, 2, 16, 70, 2),
+                                   Text(4, 2, 16, 333, 3)};
   const auto want = run({texts[0]}, 1300, 1, 0, kernel::default_kernels())[0];
   for (const size_t chunk : {size_t{1}, size_t{7}, size_t{64}, size_t{500}}) {
     for (const int threads : {1, 4}) {

@@ -20,7 +20,9 @@ constexpr CacheShape kShape{2, 2, 8};  // layers, kv heads, head size
 // makes all channels.
 using Model = std::vector<std::vector<float>>;  // [token][layer * kv_heads + head]
 
-float channel(float number, size_t c, bool key) { return number + float(c) * (key ? 0.25f : -0.5f); }
+float channel(float number, size_t c, bool key) {
+  return number + float(c) * (key ? 0.25f : -0.5f);
+}
 
 void append(SequenceCache& cache, Model& model, size_t tokens, std::mt19937_64& rng) {
   const size_t first = cache.length(), heads = kShape.layers * kShape.kv_heads;
@@ -84,7 +86,9 @@ TEST(SequenceCache, RandomOperationsEqualTheSlowModel) {
       Model& model = all[i].second;
       switch (rng() % 5) {
         case 0:
-        case 1: append(cache, model, 1 + rng() % (rng() % 4 == 0 ? 150 : 5), rng); break;
+        case 1:
+          append(cache, model, 1 + rng() % (rng() % 4 == 0 ? 150 : 5), rng);
+          break;
         case 2: {
           const size_t keep = model.empty() ? 0 : rng() % (model.size() + 1);
           cache.truncate(keep);
@@ -166,13 +170,14 @@ TEST(PagePool, GivesZeroedPagesWithinItsBudget) {
 TEST(PlainCodecs, RoundTripWithinTheirError) {
   std::mt19937_64 rng(3);
   std::normal_distribution<float> normal(0, 10);
-  for (const auto& [format, error] : {std::pair{KvFormat::kF32, 0.0}, {KvFormat::kF16, 0x1p-11},
-                                      {KvFormat::kBF16, 0x1p-8}}) {
+  for (const auto& [format, error] :
+       {std::pair{KvFormat::kF32, 0.0}, {KvFormat::kF16, 0x1p-11}, {KvFormat::kBF16, 0x1p-8}}) {
     for (const size_t d : {8, 40, 64, 127}) {
       const auto c = codec(format);
       Buffer<std::byte> memory(c->page_bytes(d));
       std::vector<std::vector<float>> rows(2 * kPageTokens, std::vector<float>(d));
-      for (auto& row : rows) for (float& x : row) x = normal(rng);
+      for (auto& row : rows)
+        for (float& x : row) x = normal(rng);
       for (size_t s = 0; s < kPageTokens; ++s) {
         c->write({memory.data()}, d, s, rows[2 * s].data(), rows[2 * s + 1].data());
       }

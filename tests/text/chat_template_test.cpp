@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "text/template_cases.h"
+#include "text/jinja/cases.h"
 
 namespace fathom::text::test {
 namespace {

@@ -1,6 +1,6 @@
+#include "kernel/generic/attention.h"
 #include "kernel/avx2/simd.h"
 #include "kernel/avx2/tables.h"
-#include "kernel/generic/attention.h"
 
 namespace fathom::kernel {
 

@@ -1,6 +1,6 @@
+#include "kernel/generic/elementwise.h"
 #include "kernel/avx2/simd.h"
 #include "kernel/avx2/tables.h"
-#include "kernel/generic/elementwise.h"
 
 namespace fathom::kernel {
 

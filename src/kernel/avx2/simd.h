@@ -41,8 +41,8 @@ struct Avx2 {
     const I odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
     const I rounded = _mm256_srli_epi32(
         _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd), 16);
-    const __m128i packed = _mm_packus_epi32(_mm256_castsi256_si128(rounded),
-                                            _mm256_extracti128_si256(rounded, 1));
+    const __m128i packed =
+        _mm_packus_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
     _mm_storeu_si128(static_cast<__m128i*>(p), packed);
   }
   FATHOM_SIMD F add(F a, F b) { return _mm256_add_ps(a, b); }
@@ -79,15 +79,15 @@ struct Avx2 {
     return _mm256_and_ps(normal, _mm256_mul_ps(x, _mm256_castsi256_ps(exponent)));
   }
   FATHOM_SIMD F mask_positions(F x, I position, int low, int high) {
-    const I hidden =
-        _mm256_or_si256(_mm256_cmpgt_epi32(position, _mm256_set1_epi32(high)),
-                        _mm256_cmpgt_epi32(_mm256_set1_epi32(low + 1), position));
+    const I hidden = _mm256_or_si256(_mm256_cmpgt_epi32(position, _mm256_set1_epi32(high)),
+                                     _mm256_cmpgt_epi32(_mm256_set1_epi32(low + 1), position));
     return _mm256_blendv_ps(x, _mm256_set1_ps(-__builtin_inff()), _mm256_castsi256_ps(hidden));
   }
 
   FATHOM_SIMD I round_to_i32(F x) { return _mm256_cvtps_epi32(x); }
   FATHOM_SIMD void store_i8(int8_t* p, I x) {  // values that fit
-    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    const __m128i words =
+        _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
   }
   FATHOM_SIMD I add_i32(I a, I b) { return _mm256_add_epi32(a, b); }
@@ -120,7 +120,9 @@ struct Avx2 {
   FATHOM_SIMD I or_i32(I a, I b) { return _mm256_or_si256(a, b); }
   FATHOM_SIMD I sub_i32(I a, int b) { return _mm256_sub_epi32(a, _mm256_set1_epi32(b)); }
   template <int N>
-  FATHOM_SIMD I shl_i32(I a) { return _mm256_slli_epi32(a, N); }
+  FATHOM_SIMD I shl_i32(I a) {
+    return _mm256_slli_epi32(a, N);
+  }
   FATHOM_SIMD I shr_i32(I a, int n) { return _mm256_srl_epi32(a, _mm_cvtsi32_si128(n)); }
   FATHOM_SIMD F bits_to_float(I a) { return _mm256_castsi256_ps(a); }
 
@@ -139,10 +141,14 @@ struct Avx2 {
   }
   FATHOM_SIMD B or_bytes(B a, B b) { return _mm256_or_si256(a, b); }
   template <int N>
-  FATHOM_SIMD B shr_and(B a, int mask) { return and_bytes(_mm256_srli_epi16(a, N), mask); }
+  FATHOM_SIMD B shr_and(B a, int mask) {
+    return and_bytes(_mm256_srli_epi16(a, N), mask);
+  }
   // a << n in every byte. REQUIRES: no bit leaves its byte.
   template <int N>
-  FATHOM_SIMD B shl_bytes(B a) { return _mm256_slli_epi16(a, N); }
+  FATHOM_SIMD B shl_bytes(B a) {
+    return _mm256_slli_epi16(a, N);
+  }
   FATHOM_SIMD B lookup16(B index, const uint8_t* table) {
     const __m128i t = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(t), index);
@@ -153,9 +159,8 @@ struct Avx2 {
     int32_t bits;
     __builtin_memcpy(&bits, mask + lane / 2, 4);
     const B spread = _mm256_shuffle_epi8(
-        _mm256_set1_epi32(bits),
-        _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3,
-                         3, 3, 3, 3, 3, 3, 3));
+        _mm256_set1_epi32(bits), _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2,
+                                                  2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3));
     const B pick = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201ull));
     const B set = _mm256_cmpeq_epi8(_mm256_and_si256(spread, pick), pick);
     return _mm256_add_epi8(a, _mm256_and_si256(set, _mm256_set1_epi8(static_cast<char>(value))));
@@ -179,8 +184,10 @@ struct Avx2 {
   // kMaxCode, or, where it is 255, signed.
   template <int kMaxCode>
   struct IntDot {
-    static constexpr size_t kGroupsPerSum =
-        kMaxCode <= 15 ? 8 : kMaxCode <= 31 ? 4 : kMaxCode <= 63 ? 2 : 1;
+    static constexpr size_t kGroupsPerSum = kMaxCode <= 15   ? 8
+                                            : kMaxCode <= 31 ? 4
+                                            : kMaxCode <= 63 ? 2
+                                                             : 1;
     FATHOM_SIMD I products(B codes, B activations) {
       if constexpr (kMaxCode == 255) {
         return _mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(activations, codes));

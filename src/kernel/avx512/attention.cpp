@@ -1,6 +1,6 @@
+#include "kernel/generic/attention.h"
 #include "kernel/avx512/simd.h"
 #include "kernel/avx512/tables.h"
-#include "kernel/generic/attention.h"
 
 namespace fathom::kernel {
 

@@ -1,6 +1,6 @@
+#include "kernel/generic/elementwise.h"
 #include "kernel/avx512/simd.h"
 #include "kernel/avx512/tables.h"
-#include "kernel/generic/elementwise.h"
 
 namespace fathom::kernel {
 

@@ -82,9 +82,8 @@ struct Avx512 {
   FATHOM_SIMD I set1_i32(int x) { return _mm512_set1_epi32(x); }
   FATHOM_SIMD I load_i32(const int32_t* p) { return _mm512_loadu_si512(p); }
   FATHOM_SIMD I iota(int first) {
-    return _mm512_add_epi32(
-        _mm512_set1_epi32(first),
-        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    return _mm512_add_epi32(_mm512_set1_epi32(first), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8,
+                                                                        9, 10, 11, 12, 13, 14, 15));
   }
   FATHOM_SIMD F to_float(I x) { return _mm512_cvtepi32_ps(x); }
   FATHOM_SIMD F bytes_to_float(const uint8_t* p) {
@@ -105,7 +104,9 @@ struct Avx512 {
   FATHOM_SIMD I or_i32(I a, I b) { return _mm512_or_si512(a, b); }
   FATHOM_SIMD I sub_i32(I a, int b) { return _mm512_sub_epi32(a, _mm512_set1_epi32(b)); }
   template <int N>
-  FATHOM_SIMD I shl_i32(I a) { return _mm512_slli_epi32(a, N); }
+  FATHOM_SIMD I shl_i32(I a) {
+    return _mm512_slli_epi32(a, N);
+  }
   FATHOM_SIMD I shr_i32(I a, int n) { return _mm512_srl_epi32(a, _mm_cvtsi32_si128(n)); }
   FATHOM_SIMD F bits_to_float(I a) { return _mm512_castsi512_ps(a); }
 
@@ -121,10 +122,14 @@ struct Avx512 {
   FATHOM_SIMD B or_bytes(B a, B b) { return _mm512_or_si512(a, b); }
   // (a >> n) & mask in every byte; n + bits of mask <= 8.
   template <int N>
-  FATHOM_SIMD B shr_and(B a, int mask) { return and_bytes(_mm512_srli_epi16(a, N), mask); }
+  FATHOM_SIMD B shr_and(B a, int mask) {
+    return and_bytes(_mm512_srli_epi16(a, N), mask);
+  }
   // a << n in every byte. REQUIRES: no bit leaves its byte.
   template <int N>
-  FATHOM_SIMD B shl_bytes(B a) { return _mm512_slli_epi16(a, N); }
+  FATHOM_SIMD B shl_bytes(B a) {
+    return _mm512_slli_epi16(a, N);
+  }
   FATHOM_SIMD B lookup16(B index, const uint8_t* table) {
     const __m128i t = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(t), index);
@@ -151,7 +156,8 @@ struct Avx512 {
   FATHOM_SIMD B from_signed(B a) { return _mm512_xor_si512(a, _mm512_set1_epi8(char(-128))); }
   static constexpr int kSignedOffset = 128;
 
-  // Sum over groups of 4 of code * activation, 16 rows at once, in `sum`. kMaxCode bounds the codes.
+  // Sum over groups of 4 of code * activation, 16 rows at once, in `sum`. kMaxCode bounds the
+  // codes.
   template <int kMaxCode>
   struct IntDot {
     template <size_t kGroup>
@@ -162,9 +168,9 @@ struct Avx512 {
   };
 
   // Shapes that fit 32 registers.
-  static constexpr int kExpandVectors = 2, kExpandTokens = 6;   // int8 product of an expansion
-  static constexpr int kFloatVectors = 4, kFloatTokens = 6;     // float product
-  static constexpr int kScoreRows = 6, kScoreVectors = 4;       // attention
+  static constexpr int kExpandVectors = 2, kExpandTokens = 6;  // int8 product of an expansion
+  static constexpr int kFloatVectors = 4, kFloatTokens = 6;    // float product
+  static constexpr int kScoreRows = 6, kScoreVectors = 4;      // attention
 
  private:
   FATHOM_SIMD __mmask16 first(size_t n) { return static_cast<__mmask16>((1u << n) - 1u); }

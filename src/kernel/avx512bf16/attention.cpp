@@ -1,8 +1,8 @@
+#include "kernel/generic/attention.h"
 #include "base/half.h"
 #include "kernel/avx512/simd.h"
 #include "kernel/avx512/tables.h"
 #include "kernel/avx512bf16/tables.h"
-#include "kernel/generic/attention.h"
 
 namespace fathom::kernel {
 namespace {

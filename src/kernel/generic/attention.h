@@ -78,10 +78,9 @@ template <class V, KvFormat kFormat, PageRead kRead>
 FATHOM_INLINE PageReader<V, kFormat, kRead> read_page(const AttendArgs& a, const PageView& page,
                                                       const AttendScratch& s) {
   const size_t d = a.head_dim, v_dim = padded_head_dim(d);
-  PageReader<V, kFormat, kRead> reader{static_cast<const float*>(page.k),
-                                       static_cast<const float*>(page.v),
-                                       static_cast<const uint16_t*>(page.k),
-                                       static_cast<const uint16_t*>(page.v), v_dim};
+  PageReader<V, kFormat, kRead> reader{
+      static_cast<const float*>(page.k), static_cast<const float*>(page.v),
+      static_cast<const uint16_t*>(page.k), static_cast<const uint16_t*>(page.v), v_dim};
   if constexpr (kRead == PageRead::kCopied) {
     if constexpr (kFormat == KvFormat::kF16) {
       copy_f16<V>(reader.k16, d * kPageTokens, s.k);
@@ -163,8 +162,8 @@ FATHOM_INLINE void weigh_columns(const Reader& page, const float* p, const float
 }
 
 template <class V, int R, class Reader>
-FATHOM_INLINE void weigh_rows(const Reader& page, const float* p, const float* decay,
-                              size_t tokens, float* out) {
+FATHOM_INLINE void weigh_rows(const Reader& page, const float* p, const float* decay, size_t tokens,
+                              float* out) {
   constexpr size_t kStep = V::kScoreVectors * V::kLanes;
   size_t channel = 0;
   for (; channel + kStep <= page.v_dim; channel += kStep) {
@@ -267,9 +266,8 @@ FATHOM_INLINE void attend_pages(const AttendArgs& a, const AttendScratch& s) {
     const PageView& page = a.pages[i];
     const auto reader = read_page<V, kFormat, kRead>(a, page, s);
     for (size_t row = 0; row < a.rows; row += V::kScoreRows) {
-      dispatch<V::kScoreRows>(a.rows - row, [&]<int R>() {
-        attend_rows<V, R>(a, page, reader, s, row);
-      });
+      dispatch<V::kScoreRows>(a.rows - row,
+                              [&]<int R>() { attend_rows<V, R>(a, page, reader, s, row); });
     }
   }
 }
@@ -301,9 +299,12 @@ void attend(const AttendArgs& a) {
 template <class V>
 AttendFn attend_of(KvFormat format) {
   switch (format) {
-    case KvFormat::kF32: return attend<V, KvFormat::kF32>;
-    case KvFormat::kF16: return attend<V, KvFormat::kF16>;
-    case KvFormat::kBF16: return attend<V, KvFormat::kBF16>;
+    case KvFormat::kF32:
+      return attend<V, KvFormat::kF32>;
+    case KvFormat::kF16:
+      return attend<V, KvFormat::kF16>;
+    case KvFormat::kBF16:
+      return attend<V, KvFormat::kBF16>;
   }
   return nullptr;
 }

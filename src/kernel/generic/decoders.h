@@ -317,7 +317,8 @@ struct DecodeQ2_K : DecoderBase<V, 256, 84> {
   }
   template <size_t half>
   static FATHOM_INLINE typename V::F min(const uint8_t* p, size_t b, size_t lane) {
-    return V::mul(Base::f16(p + 1312, lane), V::to_float(V::shr_i32(scales(p, 2 * b + half, lane), 4)));
+    return V::mul(Base::f16(p + 1312, lane),
+                  V::to_float(V::shr_i32(scales(p, 2 * b + half, lane), 4)));
   }
 };
 

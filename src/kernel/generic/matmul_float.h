@@ -94,9 +94,8 @@ void matmul_float(const MatmulArgs& a) {
   for (size_t vector = a.tile_begin * RowVector<V>::kPerTile; vector < end; vector += T) {
     for (size_t column = 0; column < a.x->k; column += kFloatColumns) {
       for (size_t token = a.token_begin; token < a.token_end; token += C) {
-        dispatch<C>(a.token_end - token, [&]<int N>() {
-          float_tokens<V, D, T, N>(a, vector, token, column);
-        });
+        dispatch<C>(a.token_end - token,
+                    [&]<int N>() { float_tokens<V, D, T, N>(a, vector, token, column); });
       }
     }
   }

@@ -53,7 +53,8 @@ FATHOM_INLINE void store_y(const MatmulArgs& a, size_t token, size_t row, typena
   }
 }
 
-// --- few tokens: straight from the packed codes ---------------------------------------------------
+// --- few tokens: straight from the packed codes
+// ---------------------------------------------------
 
 template <int C>
 struct TokenPointers {
@@ -95,7 +96,8 @@ FATHOM_INLINE void add_sub_block(const RowVector<V>& rows, size_t block, size_t 
         Dot::template add<j>(isum, partial, w[group], activations);
       });
       const float a_scale = x.scales[c][at];
-      acc[c] = V::fma(V::mul(scale, V::set1(a_scale)), V::to_float(Dot::finish(isum, partial)), acc[c]);
+      acc[c] =
+          V::fma(V::mul(scale, V::set1(a_scale)), V::to_float(Dot::finish(isum, partial)), acc[c]);
       if constexpr (D::kMins == Mins::kPresent) {
         const F minimum = D::template min<half>(p, b, lane);
         acc[c] = V::fma(minimum, V::set1(-(a_scale * static_cast<float>(sum))), acc[c]);
@@ -142,7 +144,8 @@ void matmul_direct(const MatmulArgs& a) {
   }
 }
 
-// --- many tokens: expand 32 rows to bytes once, multiply with all tokens --------------------------
+// --- many tokens: expand 32 rows to bytes once, multiply with all tokens
+// --------------------------
 
 // What the product of an expansion depends on; formats that agree share its code.
 template <int kMaxCode_, int kZero_, int kHalves_, Mins kMins_>
@@ -156,9 +159,9 @@ template <class V>
 struct Expansion {
   static constexpr size_t kVectors = kExpandRows / V::kLanes;
   static constexpr size_t kVectorBytes = 4 * V::kLanes;
-  uint8_t* codes;  // [sub-block][vector][8][kVectorBytes]
-  float* scales;   // [sub-block * halves][32]
-  float* mins;     // [sub-block * halves][32]
+  uint8_t* codes;   // [sub-block][vector][8][kVectorBytes]
+  float* scales;    // [sub-block * halves][32]
+  float* mins;      // [sub-block * halves][32]
   int32_t* biases;  // [sub-block * halves][tokens of a batch]: -zero * sum a
   float* a_mins;    // [sub-block * halves][tokens of a batch]: -(a_scale * sum a)
 
@@ -189,8 +192,7 @@ void expand_vector(const Expansion<V>& e, const RowVector<V>& rows, size_t vecto
       FATHOM_UNROLL
       for (size_t j = 0; j < 8; ++j) V::store_bytes(out + j * e.kVectorBytes, w[j]);
       static_for<D::kHalves>([&]<size_t half>() FATHOM_LAMBDA_INLINE {
-        const size_t index =
-            ((at + phase) * D::kHalves + half) * kExpandRows + vector * V::kLanes;
+        const size_t index = ((at + phase) * D::kHalves + half) * kExpandRows + vector * V::kLanes;
         V::store(e.scales + index, D::template scale<half>(p, b, rows.lane));
         if constexpr (D::kMins == Mins::kPresent) {
           V::store(e.mins + index, D::template min<half>(p, b, rows.lane));
@@ -291,7 +293,8 @@ void multiply_batch(const MatmulArgs& a, const Expansion<V>& e, size_t tile, siz
       const size_t row = tile * kTileRows + (vector + static_cast<size_t>(t)) * V::kLanes;
       for (int c = 0; c < C; ++c) {
         const bool mine = vector + static_cast<size_t>(t) < vectors && row < a.weights->rows();
-        acc[t][c] = column > 0 && mine ? load_y<V>(a, token + static_cast<size_t>(c), row) : V::zero();
+        acc[t][c] =
+            column > 0 && mine ? load_y<V>(a, token + static_cast<size_t>(c), row) : V::zero();
       }
     }
     multiply_sub_blocks<V, Traits, T, C>(e, vector, x, column / 32, columns / 32, acc);

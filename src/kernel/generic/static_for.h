@@ -13,7 +13,8 @@ template <size_t N, class Fn>
 FATHOM_INLINE void static_for(Fn&& fn) {
   [&]<size_t... i>(std::index_sequence<i...>) FATHOM_LAMBDA_INLINE {
     (fn.template operator()<i>(), ...);
-  }(std::make_index_sequence<N>{});
+  }
+  (std::make_index_sequence<N>{});
 }
 
 // fn.template operator()<C>() with C = min(n, kMax). REQUIRES: n >= 1.

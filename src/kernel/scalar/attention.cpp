@@ -15,9 +15,12 @@ float key(const AttendArgs& a, const PageView& page, size_t channel, size_t slot
   const size_t plane = channel * kPageTokens + slot;
   const size_t pair = (channel / 2 * kPageTokens + slot) * 2 + channel % 2;
   switch (a.format) {
-    case KvFormat::kF32: return static_cast<const float*>(page.k)[plane];
-    case KvFormat::kF16: return to_float(static_cast<const Half*>(page.k)[plane]);
-    case KvFormat::kBF16: return to_float(static_cast<const BFloat*>(page.k)[pair]);
+    case KvFormat::kF32:
+      return static_cast<const float*>(page.k)[plane];
+    case KvFormat::kF16:
+      return to_float(static_cast<const Half*>(page.k)[plane]);
+    case KvFormat::kBF16:
+      return to_float(static_cast<const BFloat*>(page.k)[pair]);
   }
   return 0;
 }
@@ -27,9 +30,12 @@ float value(const AttendArgs& a, const PageView& page, size_t slot, size_t chann
   const size_t plane = slot * v_dim + channel;
   const size_t pair = (slot / 2 * v_dim + channel) * 2 + slot % 2;
   switch (a.format) {
-    case KvFormat::kF32: return static_cast<const float*>(page.v)[plane];
-    case KvFormat::kF16: return to_float(static_cast<const Half*>(page.v)[plane]);
-    case KvFormat::kBF16: return to_float(static_cast<const BFloat*>(page.v)[pair]);
+    case KvFormat::kF32:
+      return static_cast<const float*>(page.v)[plane];
+    case KvFormat::kF16:
+      return to_float(static_cast<const Half*>(page.v)[plane]);
+    case KvFormat::kBF16:
+      return to_float(static_cast<const BFloat*>(page.v)[pair]);
   }
   return 0;
 }

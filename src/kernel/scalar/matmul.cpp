@@ -12,8 +12,12 @@ void activation_row(const Activations& x, ActForm form, size_t token, double* ou
   for (size_t i = 0; i < x.k; ++i) {
     const size_t at = token * x.k + i;
     switch (form) {
-      case ActForm::kFloat: out[i] = x.x[at]; break;
-      case ActForm::kBFloat: out[i] = to_float(x.bf16[at]); break;
+      case ActForm::kFloat:
+        out[i] = x.x[at];
+        break;
+      case ActForm::kBFloat:
+        out[i] = to_float(x.bf16[at]);
+        break;
       case ActForm::kInt8:
         out[i] = double{x.scales[token * (x.k / kActBlock) + i / kActBlock]} * x.codes[at];
         break;

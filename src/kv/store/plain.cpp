@@ -82,9 +82,12 @@ class PlainCodec final : public StoreCodec {
 
 std::unique_ptr<const StoreCodec> make_plain_codec(kernel::KvFormat format) {
   switch (format) {
-    case kernel::KvFormat::kF32: return std::make_unique<PlainCodec<F32>>();
-    case kernel::KvFormat::kF16: return std::make_unique<PlainCodec<F16>>();
-    case kernel::KvFormat::kBF16: return std::make_unique<PlainCodec<BF16>>();
+    case kernel::KvFormat::kF32:
+      return std::make_unique<PlainCodec<F32>>();
+    case kernel::KvFormat::kF16:
+      return std::make_unique<PlainCodec<F16>>();
+    case kernel::KvFormat::kBF16:
+      return std::make_unique<PlainCodec<BF16>>();
   }
   return nullptr;
 }

@@ -16,7 +16,8 @@ void configure_gemma(const KeyReader& keys, Config& config) {
   // Hugging Face folders say what scores are scaled by; GGUF files leave it to the model's size.
   const bool is_27b = config.layers == kLayersOf27B[0] || config.layers == kLayersOf27B[1];
   const float by_size = static_cast<float>(is_27b ? config.dim / config.heads : config.head_dim);
-  config.attention_scale = 1.0f / std::sqrt(keys.number("attention.query_pre_attn_scalar", by_size));
+  config.attention_scale =
+      1.0f / std::sqrt(keys.number("attention.query_pre_attn_scalar", by_size));
 }
 
 LayerWeights load_gemma_layer(WeightLoader& loader, const Config& c, const std::string& prefix) {

@@ -6,9 +6,7 @@
 namespace fathom::model {
 namespace {
 
-void configure(const KeyReader& keys, Config& config) {
-  read_window(keys, {}, config);
-}
+void configure(const KeyReader& keys, Config& config) { read_window(keys, {}, config); }
 
 LayerWeights load_layer(WeightLoader& loader, const Config& c, const std::string& prefix) {
   LayerWeights w;
