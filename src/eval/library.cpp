@@ -122,7 +122,7 @@ void append_sentences(std::string_view paragraph, std::vector<std::string>& out)
 bool is_prose(std::string_view paragraph) {
   const auto small = std::count_if(paragraph.begin(), paragraph.end(),
                                    [](char c) { return c >= 'a' && c <= 'z'; });
-  return paragraph.size() >= 40 && double(small) >= 0.6 * double(paragraph.size());
+  return paragraph.size() >= 40 && double(small) >= 0.5 * double(paragraph.size());
 }
 
 bool is_letter(char c) { return is_upper(c) || (c >= 'a' && c <= 'z'); }

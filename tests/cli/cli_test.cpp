@@ -2,11 +2,14 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+
+#include <fmt/format.h>
 
 #include "support/shared_data.h"
 
@@ -263,6 +266,64 @@ TEST(Cli, PoliciesAreListed) {
   const Outcome unknown = fathom("policies bf61");
   EXPECT_EQ(unknown.code, 2);
   EXPECT_NE(unknown.err.find("did you mean 'bf16'?"), std::string::npos);
+}
+
+TEST(EvalCommand, GeneratesTheSameInstancesEveryTime) {
+  const std::string call =
+      "eval --generate --suite ruler/niah_single_1,kv_words --lengths 1k,2048"
+      " --instances 3";
+  const Outcome first = fathom(call);
+  EXPECT_EQ(first.code, 0) << first.err;
+  EXPECT_EQ(std::count(first.out.begin(), first.out.end(), '\n'), 12);
+  EXPECT_EQ(fathom(call).out, first.out);
+  const std::string file = (temporary() / "instances.jsonl").string();
+  const json written = fathom(call + " --json -o " + shell_word(file)).parsed();
+  EXPECT_EQ(written["sessions"], 12);
+  EXPECT_EQ(written["questions"], 6 + 6 * 5);
+  EXPECT_EQ(test::read_file(file), first.out);
+}
+
+TEST(EvalCommand, ScoresAnswersOfOtherPrograms) {
+  const Outcome o = fathom("eval --score - --layout ruler --task niah_multivalue --json",
+                           R"({"id":"a","prediction":"12 and 34","answer":["12","34"]})"
+                           "\n"
+                           R"({"id":"b","prediction":"12","answer":["12","56"]})");
+  EXPECT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.parsed()["score"], 0.75);
+  EXPECT_EQ(o.parsed()["sessions"], 2);
+}
+
+TEST(EvalCommand, ComparesTwoFilesPairByPair) {
+  const fs::path other = temporary() / "other.jsonl", mine = temporary() / "mine.jsonl";
+  std::ofstream a(mine), b(other);
+  for (int i = 0; i < 20; ++i) {
+    a << fmt::format("{{\"id\":{},\"prediction\":\"x\",\"answer\":\"x\"}}\n", i);
+    b << fmt::format("{{\"id\":{},\"prediction\":\"{}\",\"answer\":\"x\"}}\n", i,
+                     i < 10 ? "x" : "y");
+  }
+  a.close();
+  b.close();
+  const Outcome o = fathom("eval --score " + shell_word(mine) + " --against " + shell_word(other) +
+                           " --task kv --json");
+  const json c = o.parsed()["comparison"];
+  EXPECT_EQ(c["difference"], 0.5);
+  EXPECT_EQ(c["better"], 10);
+  EXPECT_TRUE(c["seen"]);
+  EXPECT_NEAR(c["mcnemar_p"].get<double>(), 2.0 / 1024, 1e-9);
+}
+
+TEST(EvalCommand, ExplainsWhatIsWrong) {
+  EXPECT_EQ(fathom("eval").code, 2);
+  EXPECT_EQ(fathom("eval --generate --suite rular").code, 2);
+  EXPECT_NE(fathom("eval --generate --suite rular").err.find("'ruler'"), std::string::npos);
+  EXPECT_EQ(fathom("eval --generate --lengths 4q").code, 2);
+  EXPECT_EQ(fathom("eval --generate --suite repoqa --lengths 256").code, 2);
+  EXPECT_EQ(fathom("eval --generate --layout ruler --suite kv").code, 2);
+  EXPECT_EQ(fathom("eval --generate --books /nonexistent").code, 3);
+  EXPECT_EQ(fathom("eval --score /nonexistent --task kv").code, 3);
+  EXPECT_EQ(fathom("eval --score - --task kv", "{\"prediction\":1}").code, 3);
+  EXPECT_EQ(fathom("eval --score - --task nothing", "{\"prediction\":\"a\",\"answer\":\"a\"}").code,
+            2);
 }
 
 }  // namespace

@@ -113,7 +113,9 @@ TEST_P(EachTask, HoldsItsAnswersAtTheGoldSpans) {
       std::string gold;
       for (const Span& s : t.gold) {
         ASSERT_LE(s.end, i.context.size());
-        gold += i.context.substr(s.begin, s.end - s.begin) + "\n";
+        const std::string text = i.context.substr(s.begin, s.end - s.begin);
+        EXPECT_EQ(text, trim(text));
+        gold += text + "\n";
       }
       if (t.gold.empty()) continue;  // the answer is in no single place
       if (name() == "scbench/choice_eng") {
@@ -128,6 +130,16 @@ TEST_P(EachTask, HoldsItsAnswersAtTheGoldSpans) {
       for (const std::string& a : t.answers) EXPECT_THAT(gold, HasSubstr(a)) << i.id;
     }
   }
+}
+
+TEST(Weave, MarksInsertsAtTheirDepth) {
+  Instance i;
+  i.turns.resize(2);
+  const Strings units = {"aaaa ", "bbbb ", "cccc ", "dddd "};
+  weave(units, {{"END ", 1.0, {1}}, {"\nMID\n", 0.5, {0, 1}}, {"TOP ", 0.0, {}}}, i);
+  EXPECT_EQ(i.context, "TOP aaaa bbbb \nMID\ncccc dddd END ");
+  EXPECT_EQ(i.turns[0].gold, (std::vector<Span>{{15, 18}}));
+  EXPECT_EQ(i.turns[1].gold, (std::vector<Span>{{15, 18}, {29, 32}}));
 }
 
 TEST_P(EachTask, GivesItsOwnAnswersFullMarks) {

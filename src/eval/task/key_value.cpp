@@ -1,6 +1,8 @@
 // SCBench's Retr.KV: one object of random keys and values, none of which can be guessed or left
 // out. Every turn asks one key, each from another part of the object. kv_words is the small form
 // for small models: keys of two words, values of four digits, in sentences.
+#include <algorithm>
+
 #include "base/error.h"
 #include "eval/task/tasks.h"
 #include "eval/task/words.h"
@@ -45,6 +47,14 @@ const Form kSentences = {KeyKind::kWords,
                          },
                          sentence_turn};
 
+// The last line has no comma.
+void close_object(Instance& out) {
+  out.context.replace(out.context.size() - 2, 2, "\n}");
+  for (Turn& t : out.turns) {
+    for (Span& s : t.gold) s.end = std::min(s.end, out.context.size() - 2);
+  }
+}
+
 Instance make(const Draw& draw, const Form& form) {
   Random facts = draw.facts(), haystack = draw.haystack();
   Unique keys, values;
@@ -79,7 +89,7 @@ Instance make(const Draw& draw, const Form& form) {
     Instance out = base;
     if (object) append(out, "{\n");
     weave(std::span(lines).first(units), inserts, out);
-    if (object) out.context.replace(out.context.size() - 2, 2, "\n}");
+    if (object) close_object(out);
     return out;
   });
 }

@@ -23,6 +23,13 @@ std::string session_text(const Instance& instance) {
   return out;
 }
 
+// Of a text without the blanks at its ends, which is put at `at`. REQUIRES: it is not all blank.
+Span span_of(size_t at, std::string_view text) {
+  const std::string_view bare = trim(text);
+  const size_t begin = at + static_cast<size_t>(bare.data() - text.data());
+  return {begin, begin + bare.size()};
+}
+
 // Finds the largest n with measure(n) <= most; stops early at one of at least `enough`.
 class Search {
  public:
@@ -133,8 +140,7 @@ Instance make_instance(const Draw& draw) {
 void append(Instance& out, std::string_view text) { out.context += text; }
 
 void append_gold(Instance& out, std::string_view text, size_t turn) {
-  const size_t begin = out.context.size() + text.find(trim(text));
-  out.turns[turn].gold.push_back({begin, begin + trim(text).size()});
+  out.turns[turn].gold.push_back(span_of(out.context.size(), text));
   out.context += text;
 }
 
@@ -146,8 +152,7 @@ void weave(std::span<const std::string> units, std::vector<Insert> inserts, Inst
   auto next = inserts.begin();
   const auto put = [&] {
     for (const size_t turn : next->turns) {
-      const size_t begin = out.context.size();
-      out.turns[turn].gold.push_back({begin, begin + trim(next->text).size()});
+      out.turns[turn].gold.push_back(span_of(out.context.size(), next->text));
     }
     out.context += next++->text;
   };
