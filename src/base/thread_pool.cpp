@@ -67,38 +67,42 @@ void ThreadPool::run(size_t tasks, Task fn) {
     for (size_t task = 0; task < tasks; ++task) fn(task, 0);
     return;
   }
+  FATHOM_CHECK(tasks <= kMaxTasks);
   job_ = &fn;
-  tasks_ = tasks;
-  next_.store(0, std::memory_order_relaxed);
-  busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+  finished_.store(0, std::memory_order_relaxed);
+  claims_.store(uint64_t{tasks} << 32, std::memory_order_release);
   epoch_.fetch_add(1, std::memory_order_release);
   epoch_.notify_all();
   take_tasks(0);
-  const auto done = [this] { return busy_.load(std::memory_order_acquire) == 0; };
+  const auto done = [&] { return finished_.load(std::memory_order_acquire) == tasks; };
   while (!spin_until(done)) std::this_thread::yield();
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
+// A claim carries the number of tasks of the job it belongs to, so that a worker that comes late,
+// after run() has returned, finds nothing to do, or helps the next job.
 void ThreadPool::take_tasks(int worker) {
-  try {
-    for (;;) {
-      const size_t task = next_.fetch_add(1, std::memory_order_relaxed);
-      if (task >= tasks_) return;
+  for (;;) {
+    const uint64_t claim = claims_.fetch_add(1, std::memory_order_acquire);
+    const size_t task = claim & UINT32_MAX;
+    if (task >= claim >> 32) return;
+    try {
       (*job_)(task, worker);
+    } catch (...) {
+      const std::scoped_lock lock(failure_mutex_);
+      if (!failure_) failure_ = std::current_exception();
     }
-  } catch (...) {
-    const std::scoped_lock lock(failure_mutex_);
-    if (!failure_) failure_ = std::current_exception();
+    finished_.fetch_add(1, std::memory_order_release);
   }
 }
 
 void ThreadPool::worker_loop(int worker) {
-  for (uint32_t seen = 0;; ++seen) {
+  for (uint32_t seen = 0;;) {
     const auto moved = [&] { return epoch_.load(std::memory_order_acquire) != seen; };
     if (!spin_until(moved)) epoch_.wait(seen, std::memory_order_acquire);
+    seen = epoch_.load(std::memory_order_acquire);
     if (stop_.load(std::memory_order_relaxed)) return;
     take_tasks(worker);
-    busy_.fetch_sub(1, std::memory_order_release);
   }
 }
 

@@ -38,7 +38,8 @@ class ThreadPool {
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
-  // Returns when every task has run. Rethrows the first exception a task threw. May be called from
+  // Returns when every task has run; workers that the system does not schedule are not waited for.
+  // Rethrows the first exception a task threw. May be called from
   // any thread that is not inside a task of this pool.
   void run(size_t tasks, Task fn);
 
@@ -49,15 +50,15 @@ class ThreadPool {
   std::vector<std::thread> workers_;
   std::mutex run_mutex_;  // held by run(): one job at a time
 
-  // The job: written by run() before epoch_ moves, read by workers after.
-  const Task* job_ = nullptr;
-  size_t tasks_ = 0;
-  std::mutex failure_mutex_;
-  std::exception_ptr failure_;
+  static constexpr size_t kMaxTasks = size_t{1} << 31;
 
-  alignas(64) std::atomic<uint32_t> epoch_{0};
-  alignas(64) std::atomic<size_t> next_{0};
-  alignas(64) std::atomic<int> busy_{0};
+  const Task* job_ = nullptr;  // written by run() before claims_, read by who has claimed a task
+  std::mutex failure_mutex_;
+  std::exception_ptr failure_;  // of the job; read by run() when all tasks have finished
+
+  alignas(64) std::atomic<uint32_t> epoch_{0};   // moves with every job, for those who wait
+  alignas(64) std::atomic<uint64_t> claims_{0};  // tasks of the job << 32 | tasks asked for
+  alignas(64) std::atomic<size_t> finished_{0};
   std::atomic<bool> stop_{false};
 };
 

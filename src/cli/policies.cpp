@@ -9,15 +9,52 @@
 namespace fathom::cli {
 namespace {
 
+Json describe(const kv::MethodInfo& m) {
+  Json parameters = Json::array();
+  for (const kv::ParameterInfo& p : m.parameters) {
+    Json one = {{"name", p.name}, {"default", p.value}, {"help", p.help}};
+    if (p.choices.empty()) {
+      one["range"] = {p.low, p.high};
+    } else {
+      one["choices"] = p.choices;
+    }
+    parameters.push_back(one);
+  }
+  return {{"stage", kv::stage_name(m.stage)},
+          {"method", m.name},
+          {"summary", m.summary},
+          {"paper", m.paper},
+          {"needs", m.needs},
+          {"cost", m.cost},
+          {"parameters", parameters}};
+}
+
+// Everything about one method.
+std::string page(const kv::MethodInfo& m) {
+  std::string out = fmt::format("{}={}\n  {}\n", kv::stage_name(m.stage), m.name, m.summary);
+  if (!m.paper.empty()) out += fmt::format("  paper: {}\n", m.paper);
+  if (!m.needs.empty()) out += fmt::format("  needs: {}\n", m.needs);
+  if (!m.cost.empty()) out += fmt::format("  cost:  {}\n", m.cost);
+  for (const kv::ParameterInfo& p : m.parameters) {
+    const std::string range =
+        p.choices.empty() ? fmt::format("{} to {}", p.low, p.high) : std::string(p.choices);
+    out += fmt::format("  {:<12} {} (default {}; {})\n", p.name, p.help, p.value, range);
+  }
+  return out;
+}
+
 int policies(const std::string& name, bool json) {
   Json all = Json::array();
+  std::string text;
   std::vector<std::string_view> known;
-  for (const kv::MethodInfo& m : kv::all_methods()) {
+  for (const kv::Method& method : kv::all_methods()) {
+    const kv::MethodInfo& m = method.info;
     known.push_back(m.name);
     if (!name.empty() && m.name != name) continue;
-    all.push_back({{"stage", std::string(kv::stage_name(m.stage))},
-                   {"method", std::string(m.name)},
-                   {"summary", std::string(m.summary)}});
+    all.push_back(describe(m));
+    text += name.empty()
+                ? fmt::format("{:<8} {:<18} {}\n", kv::stage_name(m.stage), m.name, m.summary)
+                : page(m);
   }
   if (all.empty()) {
     const std::string near = kv::nearest(name, known);
@@ -26,14 +63,9 @@ int policies(const std::string& name, bool json) {
   }
   if (json) {
     print_json(all);
-    return 0;
+  } else {
+    print_now(text);
   }
-  std::string out;
-  for (const Json& m : all) {
-    out += fmt::format("{:<8} {:<6} {}\n", m["stage"].get<std::string>(),
-                       m["method"].get<std::string>(), m["summary"].get<std::string>());
-  }
-  print_now(out);
   return 0;
 }
 

@@ -13,7 +13,8 @@
 // (kSegmentPages), so decoding and prefill give the same bits.
 //
 // Scores are kept in base 2: s2 = log2(e) * scale * (q.k), with a soft cap applied before the
-// factor log2(e). A partial is (max, sum, out) with out unnormalised.
+// factor log2(e). A partial is (max, sum, out) with out unnormalised: sums of 2^(s2 - max), where
+// max is near the largest score, not necessarily equal to it.
 #pragma once
 
 #include <cstddef>
@@ -64,11 +65,11 @@ using AttendFn = void (*)(const AttendArgs&);
 
 inline constexpr size_t kAttendRows = 64;
 
-// The tile's queries in the kernel's form, its probabilities, and one page of keys and values as
-// floats.
+// The tile's queries in the kernel's form, its probabilities and sums, and one page of keys and
+// values as floats.
 inline size_t attend_scratch_bytes(size_t head_dim) {
   const size_t d = padded_head_dim(head_dim);
-  return sizeof(float) * (kAttendRows * (d + kPageTokens) + 2 * kPageTokens * d) + 4096;
+  return sizeof(float) * (kAttendRows * (d + kPageTokens + 16) + 2 * kPageTokens * d) + 4096;
 }
 
 // into = into (+) from, both (max, sum, out) of `rows` rows. Empty partials (max = -inf) are the

@@ -35,8 +35,8 @@ using MatmulFn = void (*)(const MatmulArgs&);
 
 // Columns of one expansion; longer rows are multiplied piece by piece, continuing the chain.
 inline constexpr size_t kExpandColumns = 4096;
-// Rows that share an expansion: two tiles.
-inline constexpr size_t kExpandRows = 2 * kTileRows;
+// Rows of one expansion.
+inline constexpr size_t kExpandRows = 8 * kTileRows;
 
 // Codes, scales and minimums of one expansion, and one row of floats for the scalar kernel.
 // Tokens that one pass over an expansion multiplies at most, on any instruction set.
@@ -45,10 +45,10 @@ inline constexpr size_t kMaxBatch = 8;
 // Codes, scales, minimums and per-batch corrections of one expansion; for the scalar kernel, one
 // row of weights.
 inline size_t matmul_scratch_bytes(size_t columns) {
-  const size_t k = columns < kExpandColumns ? columns : kExpandColumns;
-  const size_t expansion = kExpandRows * k + (k / 16 + 1) * 8 * (kExpandRows + kMaxBatch);
+  constexpr size_t kExpansion = kExpandRows * (kExpandColumns + kExpandColumns / 2) +
+                                kMaxBatch * 3 * sizeof(float) * (kExpandColumns / 16);
   const size_t scalar = columns * 2 * sizeof(double);
-  return (expansion > scalar ? expansion : scalar) + 4096;
+  return (kExpansion > scalar ? kExpansion : scalar) + 4096;
 }
 
 }  // namespace fathom::kernel

@@ -5,41 +5,9 @@
 #include <vector>
 
 #include "base/error.h"
-#include "kv/store/plain.h"
 
 namespace fathom::kv {
 namespace {
-
-constexpr std::string_view kStages[] = {"prefill", "keep", "store", "fetch"};
-
-constexpr MethodInfo kMethods[] = {
-    {Stage::kPrefill, "dense", "every query attends to every key before it; exact"},
-    {Stage::kKeep, "all", "every token stays; exact"},
-    {Stage::kStore, "auto", "bf16 where the processor multiplies it natively, else f16"},
-    {Stage::kStore, "f32", "32-bit floats; for tests and for judging other formats"},
-    {Stage::kStore, "f16", "16-bit floats, relative error 2^-11"},
-    {Stage::kStore, "bf16", "16-bit floats with the range of f32, relative error 2^-8"},
-    {Stage::kFetch, "all", "every query reads every kept page; exact"},
-};
-constexpr std::string_view kDefaults[] = {"dense", "all", "auto", "all"};
-
-// Insertions, deletions, replacements and swaps of neighbours that turn a into b.
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
-  for (size_t i = 0; i <= a.size(); ++i) {
-    for (size_t j = 0; j <= b.size(); ++j) {
-      if (i == 0 || j == 0) {
-        d[i][j] = i + j;
-        continue;
-      }
-      d[i][j] =
-          std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
-      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-      if (swapped) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
-    }
-  }
-  return d[a.size()][b.size()];
-}
 
 Error unknown(std::string_view what, std::string_view word,
               const std::vector<std::string_view>& known) {
@@ -90,33 +58,46 @@ class PolicyParser {
 
   Stage read_stage() {
     const std::string_view word = read_word();
-    for (size_t s = 0; s < std::size(kStages); ++s) {
-      if (kStages[s] == word) {
+    std::vector<std::string_view> known;
+    for (size_t s = 0; s < kStages; ++s) {
+      known.push_back(stage_name(static_cast<Stage>(s)));
+      if (known.back() == word) {
         expect('=');
         return static_cast<Stage>(s);
       }
     }
-    throw unknown("stage", word, {std::begin(kStages), std::end(kStages)});
+    throw unknown("stage", word, known);
   }
 
   MethodCall read_method(Stage stage) {
     const std::string_view name = read_word();
-    std::vector<std::string_view> known;
-    for (const MethodInfo& m : kMethods) {
-      if (m.stage == stage) known.push_back(m.name);
-    }
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
+    const Method* method = find_method(stage, name);
+    if (!method) {
+      std::vector<std::string_view> known;
+      for (const Method& m : all_methods()) {
+        if (m.info.stage == stage) known.push_back(m.info.name);
+      }
       throw unknown(fmt::format("{} method", stage_name(stage)), name, known);
     }
-    if (at_ < line_.size() && line_[at_] == '(') read_no_parameters(name);
-    return {std::string(name), {}};
+    MethodCall call{std::string(name), {}};
+    if (at_ < line_.size() && line_[at_] == '(') read_parameters(call);
+    Parameters(method->info, call.parameters, "--kv");
+    return call;
   }
 
-  void read_no_parameters(std::string_view method) {
+  void read_parameters(MethodCall& call) {
     expect('(');
-    const std::string_view word = read_word();
-    if (!word.empty()) {
-      throw usage_error("--kv", "'{}' has no parameter '{}'", method, word);
+    for (;;) {
+      skip_space();
+      const std::string name(read_word());
+      if (name.empty() && call.parameters.empty()) break;
+      expect('=');
+      if (!call.parameters.emplace(name, read_word()).second) {
+        throw usage_error("--kv", "'{}' is given twice to '{}'", name, call.name);
+      }
+      skip_space();
+      if (at_ < line_.size() && line_[at_] == ')') break;
+      expect(',');
     }
     expect(')');
   }
@@ -125,47 +106,36 @@ class PolicyParser {
   size_t at_ = 0;
 };
 
-kernel::KvFormat format_of(std::string_view name, kernel::KvFormat native) {
-  if (name == "f32") return kernel::KvFormat::kF32;
-  if (name == "f16") return kernel::KvFormat::kF16;
-  if (name == "bf16") return kernel::KvFormat::kBF16;
-  return native;
-}
-
 }  // namespace
-
-std::string_view stage_name(Stage stage) { return kStages[static_cast<size_t>(stage)]; }
-
-std::span<const MethodInfo> all_methods() { return kMethods; }
 
 PolicySpec parse_policy(std::string_view line) { return PolicyParser(line).parse(); }
 
 Policy make_policy(const PolicySpec& spec, kernel::KvFormat native) {
   Policy policy;
-  for (size_t s = 0; s < std::size(kStages); ++s) {
-    const auto call = spec.find(static_cast<Stage>(s));
-    std::string_view name = call == spec.end() ? kDefaults[s] : call->second.name;
-    if (static_cast<Stage>(s) == Stage::kStore) {
-      policy.store = make_plain_codec(format_of(name, native));
-      name = policy.store->name();
+  for (size_t s = 0; s < kStages; ++s) {
+    const Stage stage = static_cast<Stage>(s);
+    const auto call = spec.find(stage);
+    const Method* method = nullptr;
+    for (const Method& m : all_methods()) {
+      const bool named = call != spec.end() && m.info.name == call->second.name;
+      if (m.info.stage == stage && (named || (call == spec.end() && !method))) method = &m;
     }
-    policy.line += fmt::format("{}{}={}", s == 0 ? "" : " ", kStages[s], name);
+    FATHOM_CHECK(method != nullptr);
+    const Parameters parameters(
+        method->info,
+        call == spec.end() ? std::map<std::string, std::string>{} : call->second.parameters,
+        "--kv");
+    std::string line = parameters.line();
+    if (method->prefill) policy.prefill = method->prefill(parameters);
+    if (method->keep) policy.keep = method->keep(parameters);
+    if (method->fetch) policy.fetch = method->fetch(parameters);
+    if (method->store) {
+      policy.store = method->store(parameters, native);
+      if (method->info.name == "auto") line = policy.store->name();
+    }
+    policy.line += fmt::format("{}{}={}", s == 0 ? "" : " ", stage_name(stage), line);
   }
   return policy;
-}
-
-std::string nearest(std::string_view word, std::span<const std::string_view> known) {
-  if (word.size() > 64) return "";
-  std::string_view best;
-  size_t least = std::max<size_t>(2, word.size() / 3) + 1;
-  for (const std::string_view candidate : known) {
-    const size_t distance = edit_distance(word, candidate);
-    if (distance < least) {
-      least = distance;
-      best = candidate;
-    }
-  }
-  return std::string(best);
 }
 
 }  // namespace fathom::kv

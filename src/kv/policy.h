@@ -9,17 +9,12 @@
 
 #include <map>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 
-#include "kernel/attention.h"
-#include "kv/store/codec.h"
+#include "kv/registry.h"
 
 namespace fathom::kv {
-
-enum class Stage : uint8_t { kPrefill, kKeep, kStore, kFetch };
-std::string_view stage_name(Stage stage);
 
 struct MethodCall {
   std::string name;
@@ -31,24 +26,16 @@ using PolicySpec = std::map<Stage, MethodCall>;
 // Throws Error(kUsage).
 PolicySpec parse_policy(std::string_view line);
 
-// A method as `fathom policies` shows it.
-struct MethodInfo {
-  Stage stage;
-  std::string_view name;
-  std::string_view summary;
-};
-std::span<const MethodInfo> all_methods();
-
-// What the engine runs.
+// What the engine runs. Null policies are the defaults that do nothing: dense, all, all.
 struct Policy {
+  std::shared_ptr<const PrefillPolicy> prefill;
+  std::shared_ptr<const KeepPolicy> keep;
   std::shared_ptr<const StoreCodec> store;
+  std::shared_ptr<const FetchPolicy> fetch;
   std::string line;  // complete, as it would be typed
 };
 
 // `native` is what store=auto means.
 Policy make_policy(const PolicySpec& spec, kernel::KvFormat native);
-
-// The known word nearest to `word`, for hints; "" where none is near.
-std::string nearest(std::string_view word, std::span<const std::string_view> known);
 
 }  // namespace fathom::kv

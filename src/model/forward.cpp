@@ -24,6 +24,15 @@ struct Forward::Product {
 struct Forward::Task {
   const Product* product;
   size_t tile_begin, tile_end;
+  size_t token_begin, token_end;
+};
+
+// All query or all key heads of the batch.
+struct Forward::Heads {
+  float* x;  // [tokens][count][head_dim]
+  size_t count;
+  const Vector* norm;  // empty: none
+  size_t table;        // of the rotation
 };
 
 namespace {
@@ -135,30 +144,37 @@ void Forward::rotate_tables(const Batch& batch) {
   }
 }
 
-// One decoder layer. Families leave out what they do not have.
+// One decoder layer. Families leave out what they do not have. Between matrix products a token's
+// row goes through everything in one pass, while it is in the nearest cache; `h_` carries a block's
+// output to the pass that adds it.
 void Forward::layer(size_t index, Attention& attention) {
-  attention_block(index, attention);
-  feed_forward_block(model_->weights().layers[index]);
+  const auto& layers = model_->weights().layers;
+  const Vector* above = index > 0 ? &layers[index - 1].post_feed_forward_norm : nullptr;
+  attention_block(index, above, attention);
+  feed_forward_block(layers[index]);
 }
 
-void Forward::attention_block(size_t index, Attention& attention) {
+void Forward::attention_block(size_t index, const Vector* above, Attention& attention) {
   const Config& c = config();
   const LayerWeights& w = model_->weights().layers[index];
   const bool windowed = c.windowed(index);
   const size_t table = windowed && c.has_local_rope ? 1 : 0;
 
-  norm(x_.data(), w.attention_norm, h_.data());
   const Product qkv[] = {{w.q, q_.data()}, {w.k, k_.data()}, {w.v, v_.data()}};
-  multiply(h_.data(), c.dim, qkv);
-  norm_heads(q_.data(), c.heads, w.q_norm);
-  norm_heads(k_.data(), c.kv_heads, w.k_norm);
-  rotate(q_.data(), c.heads, table);
-  rotate(k_.data(), c.kv_heads, table);
+  multiply({h_.data(), c.dim}, qkv, [&](size_t t) {
+    if (above) add_residual(t, *above);
+    norm(t, w.attention_norm);
+  });
+  for_tokens([&](size_t t) {
+    for (const Product& p : qkv) add_bias(t, p);
+    shape_heads({q_.data(), c.heads, &w.q_norm, table}, t);
+    shape_heads({k_.data(), c.kv_heads, &w.k_norm, table}, t);
+  });
   attention.attend({index, q_.data(), k_.data(), v_.data(), attended_.data(), c.attention_scale,
                     c.attention_soft_cap, windowed ? c.window : 0});
   const Product o[] = {{w.o, h_.data()}};
-  multiply(attended_.data(), c.heads * c.head_dim, o);
-  add_residual(h_.data(), w.post_attention_norm);
+  multiply({attended_.data(), c.heads * c.head_dim}, o, [](size_t) {});
+  if (has_bias(o[0])) for_tokens([&](size_t t) { add_bias(t, o[0]); });
 }
 
 void Forward::feed_forward_block(const LayerWeights& w) {
@@ -166,16 +182,18 @@ void Forward::feed_forward_block(const LayerWeights& w) {
   const auto& ops = kernels_.elementwise;
   const auto gated = c.activation == Activation::kSilu ? ops.silu_mul : ops.gelu_mul;
 
-  norm(x_.data(), w.feed_forward_norm, h_.data());
   const Product gate_up[] = {{w.gate, gate_.data()}, {w.up, up_.data()}};
-  multiply(h_.data(), c.dim, gate_up);
-  for_tokens([&](size_t t) {
+  multiply({h_.data(), c.dim}, gate_up, [&](size_t t) {
+    add_residual(t, w.post_attention_norm);
+    norm(t, w.feed_forward_norm);
+  });
+  const Product down[] = {{w.down, h_.data()}};
+  multiply({gate_.data(), c.feed_forward}, down, [&](size_t t) {
+    for (const Product& p : gate_up) add_bias(t, p);
     float* gate = gate_.data() + t * c.feed_forward;
     gated(gate, up_.data() + t * c.feed_forward, c.feed_forward, gate);
   });
-  const Product down[] = {{w.down, h_.data()}};
-  multiply(gate_.data(), c.feed_forward, down);
-  add_residual(h_.data(), w.post_feed_forward_norm);
+  if (has_bias(down[0])) for_tokens([&](size_t t) { add_bias(t, down[0]); });
 }
 
 void Forward::output(const Batch& batch, std::span<float> logits) {
@@ -183,13 +201,16 @@ void Forward::output(const Batch& batch, std::span<float> logits) {
   const Weights& w = model_->weights();
   if (batch.outputs.empty()) return;
   for (size_t i = 0; i < batch.outputs.size(); ++i) {  // ascending, so rows only move down
-    std::memmove(x_.data() + i * c.dim, x_.data() + batch.outputs[i] * c.dim,
-                 c.dim * sizeof(float));
+    for (float* rows : {x_.data(), h_.data()}) {
+      std::memmove(rows + i * c.dim, rows + batch.outputs[i] * c.dim, c.dim * sizeof(float));
+    }
   }
   tokens_ = batch.outputs.size();
-  norm(x_.data(), w.output_norm, h_.data());
   const Product product[] = {{w.output.rows() > 0 ? w.output : w.embedding, logits.data()}};
-  multiply(h_.data(), c.dim, product);
+  multiply({h_.data(), c.dim}, product, [&](size_t t) {
+    if (c.layers > 0) add_residual(t, w.layers.back().post_feed_forward_norm);
+    norm(t, w.output_norm);
+  });
   if (c.logit_soft_cap > 0) {
     for_tokens([&](size_t t) {
       kernels_.elementwise.soft_cap(logits.data() + t * c.vocab, c.vocab, c.logit_soft_cap);
@@ -197,82 +218,73 @@ void Forward::output(const Batch& batch, std::span<float> logits) {
   }
 }
 
-void Forward::norm(const float* x, const Vector& weight, float* out) {
+// x += h, which is normalised first where the family says so.
+void Forward::add_residual(size_t t, const Vector& post_norm) {
   const size_t n = config().dim;
-  for_tokens([&](size_t t) {
-    kernels_.elementwise.rms_norm(
-        {x + t * n, weight.data(), n, config().norm_epsilon, out + t * n});
-  });
+  float* x = x_.data() + t * n;
+  float* y = h_.data() + t * n;
+  if (post_norm.size() > 0) {
+    kernels_.elementwise.rms_norm({y, post_norm.data(), n, config().norm_epsilon, y});
+  }
+  kernels_.elementwise.add(x, y, n, x);
 }
 
-void Forward::norm_heads(float* x, size_t heads, const Vector& weight) {
-  if (weight.size() == 0) return;
-  const size_t d = config().head_dim;
-  for_tokens([&](size_t t) {
-    for (size_t h = 0; h < heads; ++h) {
-      float* head = x + (t * heads + h) * d;
-      kernels_.elementwise.rms_norm({head, weight.data(), d, config().norm_epsilon, head});
-    }
-  });
+// h = norm(x)
+void Forward::norm(size_t t, const Vector& weight) {
+  const size_t n = config().dim;
+  kernels_.elementwise.rms_norm(
+      {x_.data() + t * n, weight.data(), n, config().norm_epsilon, h_.data() + t * n});
 }
 
-void Forward::rotate(float* x, size_t heads, size_t table) {
+// Norms of single heads where there are any, and the rotation.
+void Forward::shape_heads(const Heads& heads, size_t t) {
   const Config& c = config();
-  const size_t pairs = ropes_[table].pairs();
-  for_tokens([&](size_t t) {
-    kernels_.elementwise.rope({x + t * heads * c.head_dim, heads, c.head_dim, 2 * pairs,
-                               cos_[table].data() + t * pairs, sin_[table].data() + t * pairs,
-                               c.rope.style});
-  });
-}
-
-void Forward::add_residual(const float* y, const Vector& post_norm) {
-  const size_t n = config().dim;
-  for_tokens([&](size_t t) {
-    float* x = x_.data() + t * n;
-    const float* row = y + t * n;
-    if (post_norm.size() > 0) {
-      float* normed = h_.data() + t * n;  // y is h_
-      kernels_.elementwise.rms_norm({row, post_norm.data(), n, config().norm_epsilon, normed});
-      row = normed;
-    }
-    kernels_.elementwise.add(x, row, n, x);
-  });
-}
-
-// The forms of x that the products read, all derived in one pass.
-void Forward::prepare(const Activations& x, std::span<const Product> products) {
-  bool int8 = false, bf16 = false;
-  for (const Product& p : products) {
-    int8 |= kernel::act_form(p.weights->type()) == ActForm::kInt8;
-    bf16 |= kernel::act_form(p.weights->type()) == ActForm::kBFloat;
-  }
-  if (!int8 && !bf16) return;
-  for_tokens([&](size_t t) {
-    const float* row = x.x + t * x.k;
-    if (int8) {
-      kernels_.elementwise.quantize({row, x.k, x.codes + t * x.k,
-                                     x.scales + t * (x.k / kernel::kActBlock),
-                                     x.sums + t * (x.k / 16)});
-    }
-    if (bf16) kernels_.elementwise.to_bfloat(row, x.k, x.bf16 + t * x.k);
-  });
-}
-
-void Forward::multiply(const float* x, size_t k, std::span<const Product> products) {
-  const Activations activations = activations_.view(x, tokens_, k);
-  prepare(activations, products);
-  // Few tokens: runs long enough to stream. Many: two tiles share an expansion.
-  size_t tiles = 0;
-  for (const Product& p : products) tiles += p.weights->tiles();
-  const size_t workers = static_cast<size_t>(pool_.size());
-  const size_t run = std::max<size_t>(4, tokens_ < 16 ? tiles / (4 * workers) / 2 * 2 : 4);
-  tasks_.clear();
-  for (const Product& p : products) {
-    for (size_t t = 0; t < p.weights->tiles(); t += run) {
-      tasks_.push_back({&p, t, std::min(p.weights->tiles(), t + run)});
+  float* row = heads.x + t * heads.count * c.head_dim;
+  if (heads.norm->size() > 0) {
+    for (size_t h = 0; h < heads.count; ++h) {
+      float* head = row + h * c.head_dim;
+      kernels_.elementwise.rms_norm({head, heads.norm->data(), c.head_dim, c.norm_epsilon, head});
     }
   }
+  const size_t pairs = ropes_[heads.table].pairs();
+  kernels_.elementwise.rope({row, heads.count, c.head_dim, 2 * pairs,
+                             cos_[heads.table].data() + t * pairs,
+                             sin_[heads.table].data() + t * pairs, c.rope.style});
+}
+
+bool Forward::has_bias(const Product& p) { return p.bias && p.bias->size() > 0; }
+
+void Forward::add_bias(size_t t, const Product& p) {
+  if (!has_bias(p)) return;
+  float* y = p.y + t * p.weights->rows();
+  kernels_.elementwise.add(y, p.bias->data(), p.weights->rows(), y);
+}
+
+// The forms of row t that the products read.
+void Forward::derive(const Activations& x, size_t t, Forms forms) {
+  const float* row = x.x + t * x.k;
+  if (forms.int8) {
+    kernels_.elementwise.quantize({row, x.k, x.codes + t * x.k,
+                                   x.scales + t * (x.k / kernel::kActBlock),
+                                   x.sums + t * (x.k / 16)});
+  }
+  if (forms.bf16) kernels_.elementwise.to_bfloat(row, x.k, x.bf16 + t * x.k);
+}
+
+// y = x W^T of each product, after make(t) has written row t of x.
+template <class Make>
+void Forward::multiply(Rows x, std::span<const Product> products, Make make) {
+  const Activations activations = activations_.view(x.data, tokens_, x.columns);
+  Forms forms;
+  for (const Product& p : products) {
+    forms.int8 |= kernel::act_form(p.weights->type()) == ActForm::kInt8;
+    forms.bf16 |= kernel::act_form(p.weights->type()) == ActForm::kBFloat;
+  }
+  for_tokens([&](size_t t) {
+    make(t);
+    derive(activations, t, forms);
+  });
+  split(products);
   pool_.run(tasks_.size(), [&](size_t i, int worker) {
     const Task& task = tasks_[i];
     kernel::MatmulArgs args;
@@ -280,21 +292,34 @@ void Forward::multiply(const float* x, size_t k, std::span<const Product> produc
     args.tile_begin = task.tile_begin;
     args.tile_end = task.tile_end;
     args.x = &activations;
-    args.token_end = tokens_;
+    args.token_begin = task.token_begin;
+    args.token_end = task.token_end;
     args.y = task.product->y;
     args.y_stride = task.product->weights->rows();
     args.scratch = scratch_[static_cast<size_t>(worker)].data();
     kernels_.matmul(args.weights->type())(args);
   });
-  add_bias(products);
 }
 
-void Forward::add_bias(std::span<const Product> products) {
+// Few tokens: runs of tiles long enough to stream. Many: as many tiles as share an expansion, cut
+// by tokens too where that leaves too few tasks to keep every worker busy to the end.
+void Forward::split(std::span<const Product> products) {
+  constexpr size_t kMany = 16, kExpandTiles = kernel::kExpandRows / kernel::kTileRows;
+  size_t tiles = 0;
+  for (const Product& p : products) tiles += p.weights->tiles();
+  const size_t workers = static_cast<size_t>(pool_.size());
+  const size_t few = std::max<size_t>(4, tiles / (4 * workers) / 2 * 2);
+  const size_t run = tokens_ < kMany ? few : kExpandTiles;
+  const size_t wanted = 8 * workers * run / std::max<size_t>(1, tiles);
+  const size_t parts = std::clamp<size_t>(tokens_ / 128, 1, std::max<size_t>(1, wanted));
+  tasks_.clear();
   for (const Product& p : products) {
-    if (!p.bias || p.bias->size() == 0) continue;
-    const size_t n = p.weights->rows();
-    for_tokens(
-        [&](size_t t) { kernels_.elementwise.add(p.y + t * n, p.bias->data(), n, p.y + t * n); });
+    for (size_t t = 0; t < p.weights->tiles(); t += run) {
+      for (size_t part = 0; part < parts; ++part) {
+        const Range tokens = part_of(tokens_, 1, part, parts);
+        tasks_.push_back({&p, t, std::min(p.weights->tiles(), t + run), tokens.begin, tokens.end});
+      }
+    }
   }
 }
 

@@ -60,22 +60,33 @@ class Forward {
 
  private:
   struct Product;  // a weight matrix and where its result goes
-  struct Task;     // some tiles of a product
+  struct Task;     // some tiles of a product, for some tokens
+  struct Heads;
+  struct Rows {
+    const float* data;
+    size_t columns;
+  };
+  struct Forms {
+    bool int8 = false, bf16 = false;
+  };
   void embed(const Batch& batch);
   void rotate_tables(const Batch& batch);
   void layer(size_t index, Attention& attention);
-  void attention_block(size_t index, Attention& attention);
+  void attention_block(size_t index, const Vector* above, Attention& attention);
   void feed_forward_block(const LayerWeights& w);
   void output(const Batch& batch, std::span<float> logits);
 
-  // The vocabulary of a layer: each runs over the batch's tokens in parallel.
-  void norm(const float* x, const Vector& weight, float* out);
-  void norm_heads(float* x, size_t heads, const Vector& weight);
-  void rotate(float* x, size_t heads, size_t table);
-  void add_residual(const float* y, const Vector& post_norm);
-  void multiply(const float* x, size_t k, std::span<const Product> products);
-  void prepare(const kernel::Activations& x, std::span<const Product> products);
-  void add_bias(std::span<const Product> products);
+  // What happens to one token's row between products.
+  void add_residual(size_t t, const Vector& post_norm);
+  void norm(size_t t, const Vector& weight);
+  void shape_heads(const Heads& heads, size_t t);
+  static bool has_bias(const Product& p);
+  void add_bias(size_t t, const Product& p);
+  void derive(const kernel::Activations& x, size_t t, Forms forms);
+
+  template <class Make>
+  void multiply(Rows x, std::span<const Product> products, Make make);
+  void split(std::span<const Product> products);
   template <class Fn>
   void for_tokens(Fn fn);
 

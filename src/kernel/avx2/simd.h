@@ -66,6 +66,9 @@ struct Avx2 {
   FATHOM_SIMD F round(F a) {
     return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   }
+  FATHOM_SIMD bool any_greater(F x, float limit) {
+    return _mm256_movemask_ps(_mm256_cmp_ps(x, _mm256_set1_ps(limit), _CMP_GT_OQ)) != 0;
+  }
   FATHOM_SIMD F select_less(F x, float limit, F a, F b) {
     return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, _mm256_set1_ps(limit), _CMP_LT_OQ));
   }

@@ -57,6 +57,9 @@ struct Avx512 {
   FATHOM_SIMD F round(F a) {
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   }
+  FATHOM_SIMD bool any_greater(F x, float limit) {
+    return _mm512_cmp_ps_mask(x, _mm512_set1_ps(limit), _CMP_GT_OQ) != 0;
+  }
   // x < limit ? a : b
   FATHOM_SIMD F select_less(F x, float limit, F a, F b) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(limit), _CMP_LT_OQ), b, a);

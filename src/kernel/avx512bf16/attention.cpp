@@ -84,29 +84,74 @@ FATHOM_INLINE void weigh_columns(const PairReader& page, const uint32_t* p, cons
   }
 }
 
+// 2^x for x <= kMaxLag, as good as a BF16 needs it and better: 2^floor(x) times a polynomial of
+// degree 4 through 2^r on [0, 1), relative error 4e-6; 2^-126 instead of anything smaller.
+FATHOM_INLINE __m512 exp2_for_bf16(__m512 x) {
+  x = _mm512_max_ps(x, _mm512_set1_ps(-126.0f));
+  const __m512 r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  __m512 p = _mm512_set1_ps(1.3670309e-2f);
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.1744998e-2f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.4160436e-1f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.9297292e-1f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0000035f));
+  return _mm512_scalef_ps(p, x);
+}
+
+FATHOM_INLINE void store_pairs(uint32_t* out, __m512 first, __m512 second) {
+  const __m512bh both = _mm512_cvtne2ps_pbh(second, first);
+  _mm512_store_si512(out, reinterpret_cast<__m512i>(both));
+}
+
+// soften() for the common row: the whole page is seen, no soft cap, and the scores do not rise so
+// far above the reference that it has to move (kMaxLag). False where that is not so.
+FATHOM_INLINE bool soften_pairs(const AttendArgs& a, size_t row, const float* scores, uint32_t* p,
+                                __m512& sum) {
+  const float reference = a.state.max[row];
+  __m512 s[4];
+  for (int j = 0; j < 4; ++j) s[j] = _mm512_loadu_ps(scores + 16 * j);
+  const __m512 top = _mm512_max_ps(_mm512_max_ps(s[0], s[1]), _mm512_max_ps(s[2], s[3]));
+  const __m512 limit = _mm512_set1_ps(reference + kMaxLag);
+  if (!(reference > -__builtin_inff()) || _mm512_cmp_ps_mask(top, limit, _CMP_GT_OQ)) return false;
+  const __m512 base = _mm512_set1_ps(reference);
+  for (int j = 0; j < 4; ++j) s[j] = exp2_for_bf16(_mm512_sub_ps(s[j], base));
+  store_pairs(p, s[0], s[1]);
+  store_pairs(p + 16, s[2], s[3]);
+  sum = _mm512_add_ps(sum, _mm512_add_ps(_mm512_add_ps(s[0], s[1]), _mm512_add_ps(s[2], s[3])));
+  return true;
+}
+
+// Probabilities of one row as pairs of BF16; the factor for what was summed before.
+FATHOM_INLINE float weights_of_row(const AttendArgs& a, const PageView& page, size_t row,
+                                   float* scores, float* sums, uint32_t* p) {
+  __m512 sum = _mm512_loadu_ps(sums);
+  float decay = 1.0f;
+  const bool all = visibility(a, page, a.positions[row]) == Visibility::kAll;
+  if (!(all && a.soft_cap == 0 && soften_pairs(a, row, scores, p, sum))) {
+    decay = soften<Avx512>(a, page, row, scores, sum);
+    for (size_t j = 0; j < 2; ++j) {
+      store_pairs(p + 16 * j, _mm512_loadu_ps(scores + 32 * j),
+                  _mm512_loadu_ps(scores + 32 * j + 16));
+    }
+  }
+  _mm512_storeu_ps(sums, sum);
+  return decay;
+}
+
 template <int R>
 FATHOM_INLINE void attend_rows(const AttendArgs& a, const PageView& page, const PairReader& reader,
                                const AttendScratch& s, size_t row) {
   const size_t pairs = (a.head_dim + 1) / 2;
   float* scores = s.scores + row * kPageTokens;
-  bool any = false;
-  for (int r = 0; r < R; ++r) {
-    any |= visibility(a, page, a.positions[row + static_cast<size_t>(r)]) != Visibility::kNone;
-  }
-  if (!any) return;
+  if (!any_visible<R>(a, page, row)) return;
   const uint32_t* q = reinterpret_cast<const uint32_t*>(s.q) + row * pairs;
   score_rows<R>(reader, q, pairs, scores);
   float decay[R];
   alignas(64) uint32_t p[R * kPageTokens / 2];
   for (int r = 0; r < R; ++r) {
     const size_t at = static_cast<size_t>(r);
-    float* row_scores = scores + at * kPageTokens;
-    decay[r] = soften<Avx512>(a, page, row + at, row_scores);
-    for (size_t j = 0; j < 2; ++j) {
-      const __m512bh both = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(row_scores + 32 * j + 16),
-                                                _mm512_loadu_ps(row_scores + 32 * j));
-      _mm512_store_si512(p + at * (kPageTokens / 2) + 16 * j, reinterpret_cast<__m512i>(both));
-    }
+    decay[r] =
+        weights_of_row(a, page, row + at, scores + at * kPageTokens,
+                       s.sums + (row + at) * AttendScratch::kSumLanes, p + at * (kPageTokens / 2));
   }
   float* out = a.state.out + row * reader.v_dim;
   const size_t token_pairs = (static_cast<size_t>(page.tokens) + 1) / 2;
@@ -122,10 +167,17 @@ FATHOM_INLINE void attend_rows(const AttendArgs& a, const PageView& page, const 
 // Rows of scaled queries as pairs of channels; an odd last channel is paired with 0.
 void pair_queries(const AttendArgs& a, uint32_t* q) {
   const float factor = a.soft_cap > 0 ? a.scale : a.scale * kLog2E;
+  const __m512 f = _mm512_set1_ps(factor);
   const size_t pairs = (a.head_dim + 1) / 2;
   for (size_t r = 0; r < a.rows; ++r) {
     const float* row = a.q + r * a.head_dim;
-    for (size_t c = 0; c < pairs; ++c) {
+    size_t c = 0;
+    for (; 2 * c + 16 <= a.head_dim; c += 8) {
+      const __m256bh half = _mm512_cvtneps_pbh(_mm512_mul_ps(_mm512_loadu_ps(row + 2 * c), f));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(q + r * pairs + c),
+                          reinterpret_cast<__m256i>(half));
+    }
+    for (; c < pairs; ++c) {
       const float first = row[2 * c] * factor;
       const float second = 2 * c + 1 < a.head_dim ? row[2 * c + 1] * factor : 0.0f;
       q[r * pairs + c] = to_bfloat(first).bits | uint32_t{to_bfloat(second).bits} << 16;
@@ -136,6 +188,7 @@ void pair_queries(const AttendArgs& a, uint32_t* q) {
 void attend_bf16(const AttendArgs& a) {
   const AttendScratch s(a.scratch, a.head_dim);
   pair_queries(a, reinterpret_cast<uint32_t*>(s.q));
+  spread_sums<Avx512>(a, s);
   for (size_t i = 0; i < a.page_count; ++i) {
     const PageView& page = a.pages[i];
     const PairReader reader{static_cast<const uint32_t*>(page.k),
@@ -144,6 +197,7 @@ void attend_bf16(const AttendArgs& a) {
       dispatch<6>(a.rows - row, [&]<int R>() { attend_rows<R>(a, page, reader, s, row); });
     }
   }
+  join_sums<Avx512>(a, s);
 }
 
 }  // namespace

@@ -11,6 +11,10 @@
 namespace fathom::kernel {
 
 inline constexpr float kLog2E = 1.4426950408889634f;
+// A row's reference, which its exponents are relative to, is left where it is until a score is this
+// far above it: 2^8 is nothing to a float, and moving it costs a pass over the row's sums. (Lazy
+// rescaling as in FlashAttention-4.)
+inline constexpr float kMaxLag = 8.0f;
 
 // Scratch of one call: see attend_scratch_bytes().
 struct AttendScratch {
@@ -18,6 +22,8 @@ struct AttendScratch {
   float* scores;  // [rows][64]: scores, then probabilities
   float* k;       // [head_dim][64], the page as floats
   float* v;       // [64][v_dim]
+  float* sums;    // [rows][kSumLanes]: a row's sum in as many parts as a vector has lanes
+  static constexpr size_t kSumLanes = 16;
 
   FATHOM_INLINE explicit AttendScratch(std::byte* memory, size_t head_dim) {
     const size_t d = padded_head_dim(head_dim);
@@ -25,6 +31,7 @@ struct AttendScratch {
     scores = q + kAttendRows * d;
     k = scores + kAttendRows * kPageTokens;
     v = k + d * kPageTokens;
+    sums = v + kPageTokens * d;
   }
 };
 
@@ -201,10 +208,28 @@ FATHOM_INLINE typename V::F mask(const AttendArgs& a, const PageView& page, int3
   return V::mask_positions(s, V::load_i32(page.positions + lane), low, position);
 }
 
-// Turns one row's scores into probabilities relative to the new maximum, and updates max and sum.
-// Returns the factor for what was summed before; 1 and zero probabilities for an unseen page.
+// A call keeps each row's sum spread over the lanes of a vector and joins it at the end.
 template <class V>
-FATHOM_INLINE float soften(const AttendArgs& a, const PageView& page, size_t row, float* scores) {
+FATHOM_INLINE void spread_sums(const AttendArgs& a, const AttendScratch& s) {
+  for (size_t r = 0; r < a.rows; ++r) {
+    float* sums = s.sums + r * AttendScratch::kSumLanes;
+    V::store(sums, V::zero());
+    sums[0] = a.state.sum[r];
+  }
+}
+template <class V>
+FATHOM_INLINE void join_sums(const AttendArgs& a, const AttendScratch& s) {
+  for (size_t r = 0; r < a.rows; ++r) {
+    a.state.sum[r] = V::reduce_add(V::load(s.sums + r * AttendScratch::kSumLanes));
+  }
+}
+
+// Turns one row's scores into probabilities relative to the row's reference (state.max), which
+// moves where it must, and adds them to the sum. Returns the factor for what was summed before; 1
+// and zero probabilities for an unseen page.
+template <class V>
+FATHOM_INLINE float soften(const AttendArgs& a, const PageView& page, size_t row, float* scores,
+                           typename V::F& sum) {
   using F = typename V::F;
   constexpr int kVectors = kPageTokens / V::kLanes;
   const int32_t position = a.positions[row];
@@ -222,39 +247,48 @@ FATHOM_INLINE float soften(const AttendArgs& a, const PageView& page, size_t row
     top = V::max(top, s[j]);
   }
   float& max = a.state.max[row];
-  const float page_max = V::reduce_max(top);
-  if (seen == Visibility::kNone || page_max == -__builtin_inff()) {
+  float factor = 1.0f;
+  if (V::any_greater(top, max + kMaxLag)) {
+    const float old = max;
+    max = V::reduce_max(top);
+    float decay[V::kLanes];
+    V::store(decay, kernel::exp2<V>(V::set1(old - max)));
+    factor = decay[0];
+    sum = V::mul(sum, V::set1(factor));
+  } else if (max == -__builtin_inff()) {  // nothing seen, here or before
     for (int j = 0; j < kVectors; ++j) V::store(scores + j * V::kLanes, V::zero());
     return 1.0f;
   }
-  const float new_max = max > page_max ? max : page_max;
-  F sum = V::zero();
   for (int j = 0; j < kVectors; ++j) {
-    const F p = kernel::exp2<V>(V::sub(s[j], V::set1(new_max)));
+    const F p = kernel::exp2<V>(V::sub(s[j], V::set1(max)));
     V::store(scores + j * V::kLanes, p);
     sum = V::add(sum, p);
   }
-  float decay[V::kLanes];
-  V::store(decay, kernel::exp2<V>(V::set1(max - new_max)));
-  a.state.sum[row] = a.state.sum[row] * decay[0] + V::reduce_add(sum);
-  max = new_max;
-  return decay[0];
+  return factor;
+}
+
+template <int R>
+FATHOM_INLINE bool any_visible(const AttendArgs& a, const PageView& page, size_t row) {
+  bool any = false;
+  for (int r = 0; r < R; ++r) {
+    any |= visibility(a, page, a.positions[row + static_cast<size_t>(r)]) != Visibility::kNone;
+  }
+  return any;
 }
 
 template <class V, int R, class Reader>
 FATHOM_INLINE void attend_rows(const AttendArgs& a, const PageView& page, const Reader& reader,
                                const AttendScratch& s, size_t row) {
   float* scores = s.scores + row * kPageTokens;
-  bool any = false;
-  for (int r = 0; r < R; ++r) {
-    any |= visibility(a, page, a.positions[row + static_cast<size_t>(r)]) != Visibility::kNone;
-  }
-  if (!any) return;
+  if (!any_visible<R>(a, page, row)) return;
   score_rows<V, R>(reader, s.q + row * a.head_dim, a.head_dim, scores);
   float decay[R];
   for (int r = 0; r < R; ++r) {
     const size_t at = static_cast<size_t>(r);
-    decay[r] = soften<V>(a, page, row + at, scores + at * kPageTokens);
+    float* sums = s.sums + (row + at) * AttendScratch::kSumLanes;
+    typename V::F sum = V::load(sums);
+    decay[r] = soften<V>(a, page, row + at, scores + at * kPageTokens, sum);
+    V::store(sums, sum);
   }
   float* out = a.state.out + row * reader.v_dim;
   weigh_rows<V, R>(reader, scores, decay, static_cast<size_t>(page.tokens), out);
@@ -285,6 +319,7 @@ template <class V, KvFormat kFormat>
 void attend(const AttendArgs& a) {
   const AttendScratch s(a.scratch, a.head_dim);
   scale_queries<V>(a, s.q);
+  spread_sums<V>(a, s);
   if constexpr (kFormat == KvFormat::kF32) {
     attend_pages<V, kFormat, PageRead::kDirect>(a, s);
   } else if constexpr (kFormat == KvFormat::kBF16) {
@@ -294,6 +329,7 @@ void attend(const AttendArgs& a) {
   } else {
     attend_pages<V, kFormat, PageRead::kCopied>(a, s);
   }
+  join_sums<V>(a, s);
 }
 
 template <class V>

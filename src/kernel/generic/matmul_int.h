@@ -7,6 +7,7 @@
 //   acc  = fma(w_min, -(a_scale * float(sum a)), acc) where the format has minimums
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -144,7 +145,7 @@ void matmul_direct(const MatmulArgs& a) {
   }
 }
 
-// --- many tokens: expand 32 rows to bytes once, multiply with all tokens
+// --- many tokens: expand some tiles to bytes once, multiply with all tokens
 // --------------------------
 
 // What the product of an expansion depends on; formats that agree share its code.
@@ -154,27 +155,32 @@ struct CodeTraits {
   static constexpr Mins kMins = kMins_;
 };
 
-// 32 rows x up to kExpandColumns values in a thread's scratch.
+// Up to kExpandRows x kExpandColumns values in a thread's scratch.
 template <class V>
 struct Expansion {
   static constexpr size_t kVectors = kExpandRows / V::kLanes;
   static constexpr size_t kVectorBytes = 4 * V::kLanes;
-  uint8_t* codes;   // [sub-block][vector][8][kVectorBytes]
-  float* scales;    // [sub-block * halves][32]
-  float* mins;      // [sub-block * halves][32]
-  int32_t* biases;  // [sub-block * halves][tokens of a batch]: -zero * sum a
-  float* a_mins;    // [sub-block * halves][tokens of a batch]: -(a_scale * sum a)
+  uint8_t* codes;  // [vector pair][sub-block][2][8][kVectorBytes]
+  float* scales;   // [sub-block * halves][kExpandRows]
+  float* mins;     // [sub-block * halves][kExpandRows]
+  // The activations' part of a batch of tokens, [token][kStride]:
+  static constexpr size_t kStride = kExpandColumns / 16;
+  int32_t* biases;  // of each sub-block's halves: -zero * sum a
+  float* a_mins;    // of each sub-block's halves: -(a_scale * sum a)
+  float* a_scales;  // of each sub-block
 
-  explicit Expansion(std::byte* scratch, size_t columns) {
-    const size_t k = columns < kExpandColumns ? columns : kExpandColumns;
+  explicit Expansion(std::byte* scratch) {
     codes = reinterpret_cast<uint8_t*>(scratch);
-    scales = reinterpret_cast<float*>(scratch + kExpandRows * k);
-    mins = scales + kExpandRows * (k / 16);
-    biases = reinterpret_cast<int32_t*>(mins + kExpandRows * (k / 16));
-    a_mins = reinterpret_cast<float*>(biases + kMaxBatch * (k / 16));
+    scales = reinterpret_cast<float*>(scratch + kExpandRows * kExpandColumns);
+    mins = scales + kExpandRows * kStride;
+    biases = reinterpret_cast<int32_t*>(mins + kExpandRows * kStride);
+    a_mins = reinterpret_cast<float*>(biases + kMaxBatch * kStride);
+    a_scales = a_mins + kMaxBatch * kStride;
   }
   uint8_t* code(size_t sub_block, size_t vector) const {
-    return codes + (sub_block * kVectors + vector) * 8 * kVectorBytes;
+    constexpr size_t T = V::kExpandVectors;
+    return codes +
+           ((vector / T * (kExpandColumns / 32) + sub_block) * T + vector % T) * 8 * kVectorBytes;
   }
 };
 
@@ -202,21 +208,30 @@ void expand_vector(const Expansion<V>& e, const RowVector<V>& rows, size_t vecto
   }
 }
 
-// The activations' part of the offset and minimum corrections of C tokens.
+// What multiply_sub_blocks reads of C tokens beside their codes: short loops over contiguous
+// numbers, so that the compiler makes vectors of them.
 template <class V, class Traits, int C>
 void prepare_batch(const Expansion<V>& e, const Activations& x, size_t token, size_t column,
                    size_t columns) {
-  for (int c = 0; c < C; ++c) {
-    const size_t t = token + static_cast<size_t>(c);
+  for (size_t c = 0; c < C; ++c) {
+    const size_t t = token + c;
     const int32_t* sums = x.sums + t * (x.k / 16) + column / 16;
     const float* scales = x.scales + t * (x.k / kActBlock) + column / kActBlock;
+    int32_t* __restrict biases = e.biases + c * e.kStride;
+    float* __restrict a_mins = e.a_mins + c * e.kStride;
+    float* __restrict a_scales = e.a_scales + c * e.kStride;
+    for (size_t at = 0; at < columns / 32; ++at) a_scales[at] = scales[at];
     for (size_t at = 0; at < columns / 32; ++at) {
-      for (size_t half = 0; half < Traits::kHalves; ++half) {
-        const int32_t sum =
-            Traits::kHalves == 2 ? sums[2 * at + half] : sums[2 * at] + sums[2 * at + 1];
-        const size_t index = (at * Traits::kHalves + half) * C + static_cast<size_t>(c);
-        e.biases[index] = -Traits::kZero * sum;
-        e.a_mins[index] = -(scales[at] * static_cast<float>(sum));
+      if constexpr (Traits::kHalves == 2) {
+        for (size_t half = 0; half < 2; ++half) {
+          const int32_t sum = sums[2 * at + half];
+          biases[2 * at + half] = -Traits::kZero * sum;
+          a_mins[2 * at + half] = -(scales[at] * static_cast<float>(sum));
+        }
+      } else {
+        const int32_t sum = sums[2 * at] + sums[2 * at + 1];
+        biases[at] = -Traits::kZero * sum;
+        a_mins[at] = -(scales[at] * static_cast<float>(sum));
       }
     }
   }
@@ -240,7 +255,7 @@ FATHOM_INLINE void multiply_sub_blocks(const Expansion<V>& e, size_t vector,
       for (int t = 0; t < T; ++t) {
         FATHOM_UNROLL
         for (int c = 0; c < C; ++c) {
-          dot_sum[t][c] = V::set1_i32(e.biases[index * C + static_cast<size_t>(c)]);
+          dot_sum[t][c] = V::set1_i32(e.biases[static_cast<size_t>(c) * e.kStride + index]);
           dot_partial[t][c] = V::set1_i32(0);
         }
       }
@@ -266,11 +281,12 @@ FATHOM_INLINE void multiply_sub_blocks(const Expansion<V>& e, size_t vector,
         const auto scale = V::load(e.scales + row);
         FATHOM_UNROLL
         for (int c = 0; c < C; ++c) {
-          const auto both = V::mul(scale, V::set1(x.scales[c][activation]));
+          const auto both =
+              V::mul(scale, V::set1(e.a_scales[static_cast<size_t>(c) * e.kStride + at]));
           const auto sum = V::to_float(Dot::finish(dot_sum[t][c], dot_partial[t][c]));
           acc[t][c] = V::fma(both, sum, acc[t][c]);
           if constexpr (Traits::kMins == Mins::kPresent) {
-            const float a_min = e.a_mins[index * C + static_cast<size_t>(c)];
+            const float a_min = e.a_mins[static_cast<size_t>(c) * e.kStride + index];
             acc[t][c] = V::fma(V::load(e.mins + row), V::set1(a_min), acc[t][c]);
           }
         }
@@ -285,7 +301,8 @@ void multiply_batch(const MatmulArgs& a, const Expansion<V>& e, size_t tile, siz
   constexpr int T = V::kExpandVectors;
   prepare_batch<V, Traits, C>(e, *a.x, token, column, columns);
   const TokenPointers<C> x(*a.x, token);
-  const size_t vectors = (a.tile_end - tile < 2 ? 1 : 2) * RowVector<V>::kPerTile;
+  const size_t tiles = std::min(a.tile_end - tile, kExpandRows / kTileRows);
+  const size_t vectors = tiles * RowVector<V>::kPerTile;
   for (size_t vector = 0; vector < vectors; vector += T) {
     typename V::F acc[T][C];
     FATHOM_UNROLL
@@ -309,18 +326,24 @@ void multiply_batch(const MatmulArgs& a, const Expansion<V>& e, size_t tile, siz
 }
 
 template <class V, class D>
+void expand(const MatmulArgs& a, const Expansion<V>& e, size_t tile, size_t column,
+            size_t columns) {
+  const size_t first = tile * RowVector<V>::kPerTile;
+  const size_t end = a.tile_end * RowVector<V>::kPerTile;
+  for (size_t v = 0; v < e.kVectors && first + v < end; ++v) {
+    expand_vector<V, D>(e, RowVector<V>::at(*a.weights, first + v), v, column, columns);
+  }
+}
+
+template <class V, class D>
 void matmul_expanded(const MatmulArgs& a) {
   using Traits = CodeTraits<D::kMaxCode, D::kZero, D::kHalves, D::kMins>;
   const size_t k = a.x->k;
-  const Expansion<V> e(a.scratch, k);
-  for (size_t tile = a.tile_begin; tile < a.tile_end; tile += 2) {
+  const Expansion<V> e(a.scratch);
+  for (size_t tile = a.tile_begin; tile < a.tile_end; tile += kExpandRows / kTileRows) {
     for (size_t column = 0; column < k; column += kExpandColumns) {
-      const size_t columns = k - column < kExpandColumns ? k - column : kExpandColumns;
-      for (size_t v = 0; v < e.kVectors; ++v) {
-        const size_t index = tile * RowVector<V>::kPerTile + v;
-        if (index >= a.tile_end * RowVector<V>::kPerTile) break;
-        expand_vector<V, D>(e, RowVector<V>::at(*a.weights, index), v, column, columns);
-      }
+      const size_t columns = std::min(k - column, kExpandColumns);
+      expand<V, D>(a, e, tile, column, columns);
       for (size_t token = a.token_begin; token < a.token_end; token += V::kExpandTokens) {
         dispatch<V::kExpandTokens>(a.token_end - token, [&]<int C>() {
           multiply_batch<V, Traits, C>(a, e, tile, token, column, columns);

@@ -1,0 +1,73 @@
+#include "kv/registry.h"
+
+#include "kv/store/plain.h"
+
+namespace fathom::kv {
+namespace {
+
+using kernel::KvFormat;
+
+template <KvFormat format>
+std::unique_ptr<const StoreCodec> plain(const Parameters&, KvFormat) {
+  return make_plain_codec(format);
+}
+std::unique_ptr<const StoreCodec> native_codec(const Parameters&, KvFormat native) {
+  return make_plain_codec(native);
+}
+
+template <class Policy>
+std::unique_ptr<const Policy> nothing(const Parameters&) {
+  return nullptr;
+}
+
+Method prefill(MethodInfo info, decltype(Method::prefill) make) {
+  info.stage = Stage::kPrefill;
+  return {.info = info, .prefill = make};
+}
+Method keep(MethodInfo info, decltype(Method::keep) make) {
+  info.stage = Stage::kKeep;
+  return {.info = info, .keep = make};
+}
+Method store(MethodInfo info, decltype(Method::store) make) {
+  info.stage = Stage::kStore;
+  return {.info = info, .store = make};
+}
+Method fetch(MethodInfo info, decltype(Method::fetch) make) {
+  info.stage = Stage::kFetch;
+  return {.info = info, .fetch = make};
+}
+
+MethodInfo simple(std::string_view name, std::string_view summary) {
+  MethodInfo info;
+  info.name = name;
+  info.summary = summary;
+  return info;
+}
+
+}  // namespace
+
+std::span<const Method> all_methods() {
+  // The first of a stage is its default.
+  static const Method methods[] = {
+      prefill(simple("dense", "every query attends to every key before it; exact"), nothing),
+      keep(simple("all", "every token stays; exact"), nothing),
+      store(simple("auto", "bf16 where the processor multiplies it natively, else f16"),
+            native_codec),
+      store(simple("f32", "32-bit floats; for tests and for judging other formats"),
+            plain<KvFormat::kF32>),
+      store(simple("f16", "16-bit floats, relative error 2^-11"), plain<KvFormat::kF16>),
+      store(simple("bf16", "16-bit floats with the range of f32, relative error 2^-8"),
+            plain<KvFormat::kBF16>),
+      fetch(simple("all", "every query reads every kept page; exact"), nothing),
+  };
+  return methods;
+}
+
+const Method* find_method(Stage stage, std::string_view name) {
+  for (const Method& m : all_methods()) {
+    if (m.info.stage == stage && m.info.name == name) return &m;
+  }
+  return nullptr;
+}
+
+}  // namespace fathom::kv

@@ -1,0 +1,43 @@
+// What a policy sees of the cache: plain arrays of f32, no pages, no codecs. A view is made for one
+// call and not kept; its arrays belong to the caller.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fathom::kv {
+
+// The stored keys and values of one kv head, in ascending order of position.
+struct HeadView {
+  size_t layer = 0;
+  size_t kv_head = 0;
+  size_t head_dim = 0;
+  size_t tokens = 0;
+  const float* k = nullptr;            // [tokens][head_dim], rotated
+  const float* v = nullptr;            // [tokens][head_dim]; null while the prompt is being read
+  const float* k_unrotated = nullptr;  // [tokens][head_dim]; null where nobody asked for it
+  const int32_t* positions = nullptr;  // [tokens]; null: token i is at position i
+  float scale = 1.0f;                  // of q . k inside the softmax
+
+  int32_t position(size_t token) const {
+    return positions ? positions[token] : static_cast<int32_t>(token);
+  }
+  const float* key(size_t token) const { return k + token * head_dim; }
+};
+
+// Queries of the query heads that read one kv head. Query t is at position first + t and sees keys
+// at positions up to its own.
+struct QueryView {
+  size_t group = 1;  // query heads
+  size_t tokens = 0;
+  size_t first = 0;
+  size_t stride = 0;         // floats from one token to the next
+  const float* q = nullptr;  // query t of head g at q + t * stride + g * head_dim, rotated
+  const float* q_unrotated = nullptr;  // in the same layout; null where nobody asked for it
+
+  const float* row(size_t token, size_t head, size_t head_dim) const {
+    return q + token * stride + head * head_dim;
+  }
+};
+
+}  // namespace fathom::kv
