@@ -29,6 +29,7 @@ struct Turn {
 
 struct Instance {
   std::string id;
+  std::string suite;  // whose task it is: "scbench", ...; "": any
   std::string task;
   uint64_t seed = 0;
   size_t length_target = 0;  // tokens asked for; 0: unknown

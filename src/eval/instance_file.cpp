@@ -66,6 +66,7 @@ uint64_t seed_value(const JsonView& object) {
 Instance read_session(const JsonView& object, const std::string& task) {
   Instance out;
   out.id = name_of(object, "id");
+  out.suite = object.text("suite").value_or("");
   out.task = object.text("task").value_or(task);
   out.seed = seed_value(object);
   out.length_target = size_of(object, "L_target");
@@ -126,6 +127,7 @@ Ordered turn_json(const Instance& instance, const Turn& turn) {
 Ordered session_json(const Instance& instance) {
   Ordered out;
   out["id"] = instance.id;
+  if (!instance.suite.empty()) out["suite"] = instance.suite;
   out["task"] = instance.task;
   out["seed"] = instance.seed;
   if (instance.length_target > 0) out["L_target"] = instance.length_target;
@@ -174,6 +176,8 @@ std::vector<Instance> parse_instances(std::string_view text, const std::string& 
   std::vector<Instance> out;
   each_json_line(text, source, [&](const JsonView& object) {
     out.push_back(layout == Layout::kRuler ? read_ruler(object, task) : read_session(object, task));
+    if (out.back().suite.empty() && layout == Layout::kScbench) out.back().suite = "scbench";
+    if (out.back().suite.empty() && layout == Layout::kRuler) out.back().suite = "ruler";
     if (out.back().id.empty()) out.back().id = std::to_string(out.size() - 1);
   });
   return out;

@@ -1,6 +1,6 @@
 // Instances as JSON lines.
 //
-//   fathom   id, task, seed, L_target, tokens, depth, instruction, context, multi_turns:
+//   fathom   id, suite, task, seed, L_target, tokens, depth, instruction, context, multi_turns:
 //            [{input, answer, answer_prefix, options, task, gold_spans, max_new}]
 //   scbench  the same names; only context and multi_turns: [{input, answer}] are needed
 //   ruler    index, input, outputs, length, answer_prefix: one question, its context within

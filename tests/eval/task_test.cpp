@@ -309,9 +309,9 @@ TEST(KeyValue, IsAnObjectThatCanBeLookedUp) {
 TEST(KeyValueWords, HasEveryKeyOnce) {
   const Instance i = instance_of("scbench/kv_words", 4096);
   for (const Turn& t : i.turns) {
-    const std::string key = t.answer_prefix.substr(12, t.answer_prefix.size() - 15);
-    EXPECT_EQ(occurrences(i.context, "The code of " + key + " is " + t.answers[0] + "."), 1u);
-    EXPECT_EQ(occurrences(i.context, "The code of " + key + " "), 1u);
+    const std::string key = t.input.substr(24, t.input.size() - 25);
+    EXPECT_EQ(occurrences(i.context, "The code of the " + key + " is " + t.answers[0] + "."), 1u);
+    EXPECT_EQ(occurrences(i.context, "The code of the " + key + " "), 1u);
   }
 }
 

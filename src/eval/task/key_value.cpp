@@ -1,6 +1,6 @@
 // SCBench's Retr.KV: one object of random keys and values, none of which can be guessed or left
 // out. Every turn asks one key, each from another part of the object. kv_words is the small form
-// for small models: keys of two words, values of four digits, in sentences.
+// for small models: keys of two words, values of five digits, in sentences.
 #include <algorithm>
 
 #include "base/error.h"
@@ -11,8 +11,9 @@ namespace fathom::eval {
 namespace {
 
 struct Form {
-  KeyKind key;
+  bool object;  // of uuids, as published; else sentences
   std::string_view instruction;
+  std::string (*make_key)(Random&);
   std::string (*value)(Random&);
   std::string (*line)(const std::string& key, const std::string& value);
   Turn (*turn)(const std::string& key);
@@ -26,24 +27,25 @@ Turn object_turn(const std::string& key) {
 
 Turn sentence_turn(const std::string& key) {
   Turn turn;
-  turn.input = fmt::format("What is the code of {}?", key);
-  turn.answer_prefix = fmt::format("The code of {} is", key);
+  turn.input = fmt::format("What is the code of the {}?", key);
   return turn;
 }
 
 const Form kObject = {
-    KeyKind::kUuid,
+    true,
     "Below is a JSON object. Report the value that is stored under the key you are asked for.",
+    uuid,
     uuid,
     [](const std::string& key, const std::string& value) {
       return fmt::format("\"{}\": \"{}\",\n", key, value);
     },
     object_turn};
-const Form kSentences = {KeyKind::kWords,
+const Form kSentences = {false,
                          "Below is a list of codes. You will be asked for some of them afterwards.",
-                         [](Random& random) { return digits(random, 4); },
+                         thing,
+                         [](Random& random) { return digits(random, 5); },
                          [](const std::string& key, const std::string& value) {
-                           return fmt::format("The code of {} is {}.\n", key, value);
+                           return fmt::format("The code of the {} is {}.\n", key, value);
                          },
                          sentence_turn};
 
@@ -59,10 +61,10 @@ Instance make(const Draw& draw, const Form& form) {
   Random facts = draw.facts(), haystack = draw.haystack();
   Unique keys, values;
   const auto line = [&](Random& random, std::string& key, std::string& value) {
-    key = keys.draw([&] { return make_key(form.key, random); });
+    key = keys.draw([&] { return form.make_key(random); });
     value = form.value(random);
-    // Four digits run out in a long list; uuids never repeat.
-    if (form.key == KeyKind::kUuid) value = values.draw([&] { return form.value(random); });
+    // Five digits run out in a long list; uuids never repeat.
+    if (form.object) value = values.draw([&] { return form.value(random); });
     return form.line(key, value);
   };
   std::vector<size_t> order(draw.turns);
@@ -85,11 +87,10 @@ Instance make(const Draw& draw, const Form& form) {
       std::string key, value;
       lines.push_back(line(haystack, key, value));
     }
-    const bool object = form.key == KeyKind::kUuid;
     Instance out = base;
-    if (object) append(out, "{\n");
+    if (form.object) append(out, "{\n");
     weave(std::span(lines).first(units), inserts, out);
-    if (object) close_object(out);
+    if (form.object) close_object(out);
     return out;
   });
 }

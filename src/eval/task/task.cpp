@@ -123,6 +123,7 @@ Instance fit(const Draw& draw, FunctionRef<Instance(size_t units, size_t fill)> 
 
 Instance make_instance(const Draw& draw) {
   Instance out = draw.task->make(draw);
+  out.suite = draw.task->suite;
   out.task = draw.task->name;
   out.id = fmt::format("{}-{}-{}-{}", draw.task->suite, draw.task->name, draw.length, draw.index);
   while (!out.context.empty() && trim(out.context.substr(out.context.size() - 1)).empty()) {
