@@ -3,7 +3,6 @@
 
 #include <memory>
 
-#include "base/error.h"
 #include "cli/command.h"
 
 namespace fathom::cli {
@@ -13,8 +12,7 @@ int evaluate(const EvalArgs& args) {
   if (args.list) return eval_list(args);
   if (!args.score.empty()) return eval_score(args);
   if (args.generate) return eval_generate(args);
-  throw with_hint(usage_error("eval", "nothing to do"),
-                  "--generate writes instances, --score judges answers, --list shows the tasks");
+  return eval_run(args);
 }
 
 void add_generating(CLI::App& c, EvalArgs& args) {
@@ -41,7 +39,8 @@ void add_generating(CLI::App& c, EvalArgs& args) {
   c.add_option("--books", args.books,
                "A folder of plain-text books to hide facts in (default: generated prose)")
       ->group(group);
-  c.add_option("-o,--output", args.output, "Where to write; - or none is standard output")
+  c.add_option("-o,--output", args.output,
+               "A folder for results; with --generate a file (default: standard output)")
       ->group(group);
 }
 
@@ -58,12 +57,28 @@ void add_scoring(CLI::App& c, EvalArgs& args) {
       ->group(group);
 }
 
+void add_running(CLI::App& c, EvalArgs& args) {
+  const std::string group = "Running";
+  c.add_option("--policies", args.policies,
+               "Cache policies as --kv takes them, separated by semicolons; the first is what the "
+               "others are compared with")
+      ->group(group);
+  c.add_option("--mode", args.mode,
+               "multi-request: the context is read once, blind to any question; multi-turn: one "
+               "conversation; single: read afresh for each question")
+      ->group(group)
+      ->capture_default_str();
+  c.add_flag("--resume", args.resume, "Go on with the results in the folder -o")->group(group);
+}
+
 }  // namespace
 
 Runner add_eval(CLI::App& app) {
   auto args = std::make_shared<EvalArgs>();
-  CLI::App* c = app.add_subcommand("eval", "Make and score long-context tests");
-  add_model_argument(*c, args->model.model);
+  CLI::App* c =
+      app.add_subcommand("eval", "Measure what a cache policy costs on long-context tests");
+  args->model.add_to(*c);
+  add_running(*c, *args);
   add_generating(*c, *args);
   add_scoring(*c, *args);
   c->add_flag("--list", args->list, "Show the tasks");
@@ -72,6 +87,8 @@ Runner add_eval(CLI::App& app) {
       "Lengths are counted by MODEL's tokenizer.\n"
       "Answers to score are one object a line: id, prediction (or a list, one a turn), answer.\n"
       "Examples:\n"
+      "  fathom eval model.gguf --suite needle --lengths 4k --policies \"store=f32;store=f16\"\n"
+      "  fathom eval model.gguf --suite ruler --instances 25 -o results --resume\n"
       "  fathom eval --list\n"
       "  fathom eval model.gguf --generate --suite ruler --lengths 4k,16k -o ruler.jsonl\n"
       "  fathom eval --score answers.jsonl --layout ruler --task niah_multivalue\n"

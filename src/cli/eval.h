@@ -29,6 +29,7 @@ std::vector<size_t> parse_lengths(const std::string& text);
 std::vector<eval::Instance> eval_instances(const EvalArgs& args, const text::Tokenizer& tokenizer,
                                            size_t frame_tokens);
 
+int eval_run(const EvalArgs& args);
 int eval_generate(const EvalArgs& args);
 int eval_score(const EvalArgs& args);
 int eval_list(const EvalArgs& args);

@@ -61,7 +61,7 @@ class Generation {
  private:
   size_t count(const eval::TaskInfo& task) const {
     if (args_.instances > 0) return args_.instances;
-    return task.suite == "needle" ? 55 : 10;
+    return task.name == "needle" ? 55 : 10;
   }
 
   // False once the user interrupts.

@@ -140,7 +140,9 @@ class InstanceRun {
     QueryResult& r = results_.emplace_back();
     r.output = reply.text;
     r.score = score_output(instance_, turn, r.output);
-    r.first_token_seconds = read_seconds_ + reply.price.time_to_first_token;
+    // What was fed to this very session is in both.
+    r.first_token_seconds =
+        read_seconds_ + reply.price.time_to_first_token - reply.price.prompt_seconds;
     r.output_tokens = reply.tokens.size();
     r.decode_seconds = reply.price.generate_seconds;
     r.kv_bytes = reply.price.kv_bytes;

@@ -312,8 +312,33 @@ TEST(EvalCommand, ComparesTwoFilesPairByPair) {
   EXPECT_NEAR(c["mcnemar_p"].get<double>(), 2.0 / 1024, 1e-9);
 }
 
+TEST(EvalCommand, ComparesPoliciesAndResumes) {
+  const std::string folder = shell_word(temporary() / "results");
+  const std::string call = "eval --suite facts --lengths 512 --instances 2 -o " + folder +
+                           " --policies 'store=f32; store=f16' --json";
+  const Outcome first = fathom(call);
+  ASSERT_EQ(first.code, 0) << first.err;
+  const json report = first.parsed();
+  ASSERT_EQ(report["policies"].size(), 2u);
+  EXPECT_EQ(report["policies"][0]["questions"], 10);
+  EXPECT_EQ(report["policies"][0]["tasks"][0]["task"], "needle/facts");
+  EXPECT_TRUE(report["policies"][1]["against_first"].contains("verdict"));
+  EXPECT_EQ(fathom(call).code, 2);  // it would mix with what is there
+  // Half of it lost, as after an interrupt: the rest is run again, and the report is the same.
+  const fs::path results = temporary() / "results" / "results.jsonl";
+  const std::string lines = test::read_file(results);
+  std::ofstream(results, std::ios::binary)
+      << lines.substr(0, lines.size() / 2 + 1).substr(0, lines.rfind('\n', lines.size() / 2) + 1);
+  const json again = fathom(call + " --resume").parsed();
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(again["policies"][i]["tasks"], report["policies"][i]["tasks"]);
+  }
+  EXPECT_EQ(fathom(call + " --resume --seed 7").code, 2);
+}
+
 TEST(EvalCommand, ExplainsWhatIsWrong) {
-  EXPECT_EQ(fathom("eval").code, 2);
+  EXPECT_EQ(fathom("eval --mode twice").code, 2);
+  EXPECT_EQ(fathom("eval --suite facts --lengths 8k").code, 2);
   EXPECT_EQ(fathom("eval --generate --suite rular").code, 2);
   EXPECT_NE(fathom("eval --generate --suite rular").err.find("'ruler'"), std::string::npos);
   EXPECT_EQ(fathom("eval --generate --lengths 4q").code, 2);

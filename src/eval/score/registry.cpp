@@ -49,6 +49,7 @@ constexpr TaskScorer kTasks[] = {
     {"ruler", "qa_1", "contains_ci_any"},
     {"ruler", "qa_2", "contains_ci_any"},
     {"needle", "needle", "contains"},
+    {"needle", "facts", "contains"},
 };
 
 std::string_view without_prefix(std::string_view task) {

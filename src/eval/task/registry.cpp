@@ -13,6 +13,7 @@ namespace {
 using C = Capability;
 constexpr TaskInfo kTasks[] = {
     {"needle", "needle", C::kNeedle, 32, "one odd fact in prose, by depth", make_needle},
+    {"needle", "facts", C::kNeedle, 32, "facts in prose, for small models", make_hidden_facts},
     {"ruler", "niah_single_1", C::kRuler, 128, "a number among remarks", make_niah},
     {"ruler", "niah_single_2", C::kRuler, 128, "a number in prose", make_niah},
     {"ruler", "niah_single_3", C::kRuler, 128, "a uuid in prose", make_niah},

@@ -9,6 +9,7 @@
 namespace fathom::eval {
 
 Instance make_needle(const Draw& draw);             // needle.cpp
+Instance make_hidden_facts(const Draw& draw);       // hidden_facts.cpp
 Instance make_niah(const Draw& draw);               // niah.cpp: eight of RULER's
 Instance make_variable_tracking(const Draw& draw);  // variables.cpp: RULER's vt
 Instance make_multi_hop(const Draw& draw);          // variables.cpp: SCBench's vt
