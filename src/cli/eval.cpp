@@ -12,6 +12,7 @@ int evaluate(const EvalArgs& args) {
   if (args.list) return eval_list(args);
   if (!args.score.empty()) return eval_score(args);
   if (args.generate) return eval_generate(args);
+  if (args.suite == "divergence") return eval_divergence(args);
   return eval_run(args);
 }
 
@@ -20,14 +21,17 @@ void add_generating(CLI::App& c, EvalArgs& args) {
   c.add_flag("--generate", args.generate, "Write instances to -o, without running a model")
       ->group(group);
   c.add_option("--suite", args.suite,
-               "needle, ruler, scbench, all, or names of tasks, separated by commas")
+               "needle, ruler, scbench, all, or names of tasks, separated by commas; or "
+               "divergence: how far "
+               "predictions on prose are from the first policy's")
       ->group(group)
       ->capture_default_str();
   c.add_option("--lengths", args.lengths, "Tokens of prompt and answer; k is 1024")
       ->group(group)
       ->capture_default_str();
   c.add_option("--instances", args.instances,
-               "Instances of each task and length (default: 10; needle 55, the full grid)")
+               "Instances of each task and length (default: 10; needle 55, the full grid); of "
+               "divergence, windows")
       ->group(group);
   c.add_option("--turns", args.turns, "Questions over one context, where a task has several")
       ->check(CLI::Range(1, 8))

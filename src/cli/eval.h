@@ -23,6 +23,9 @@ struct EvalArgs {
 // "1k,4096,16K": k is 1024. Throws Error(kUsage).
 std::vector<size_t> parse_lengths(const std::string& text);
 
+// The lines of --policies; --kv's alone where there are none.
+std::vector<std::string> policy_lines(const EvalArgs& args);
+
 // The instances that the arguments name: read from --data, or made from suite, lengths and seed.
 // Tasks that a length or the tokenizer does not allow are left out, and told on standard error;
 // throws Error(kUsage) where none is left.
@@ -30,6 +33,7 @@ std::vector<eval::Instance> eval_instances(const EvalArgs& args, const text::Tok
                                            size_t frame_tokens);
 
 int eval_run(const EvalArgs& args);
+int eval_divergence(const EvalArgs& args);
 int eval_generate(const EvalArgs& args);
 int eval_score(const EvalArgs& args);
 int eval_list(const EvalArgs& args);

@@ -17,15 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<std::string> policy_lines(const EvalArgs& args) {
-  std::vector<std::string> out;
-  for (const std::string_view p : eval::split(args.policies, ";")) {
-    if (!eval::trim(p).empty()) out.emplace_back(eval::trim(p));
-  }
-  if (out.empty()) out.push_back(args.model.kv);
-  return out;
-}
-
 // Appends whole sessions to DIR/results.jsonl, so that what an interrupt leaves can be resumed.
 class ResultFile {
  public:
@@ -195,6 +186,15 @@ class EvalRun {
 };
 
 }  // namespace
+
+std::vector<std::string> policy_lines(const EvalArgs& args) {
+  std::vector<std::string> out;
+  for (const std::string_view p : eval::split(args.policies, ";")) {
+    if (!eval::trim(p).empty()) out.emplace_back(eval::trim(p));
+  }
+  if (out.empty()) out.push_back(args.model.kv);
+  return out;
+}
 
 int eval_run(const EvalArgs& args) { return EvalRun(args).run(); }
 

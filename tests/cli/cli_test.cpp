@@ -336,6 +336,17 @@ TEST(EvalCommand, ComparesPoliciesAndResumes) {
   EXPECT_EQ(fathom(call + " --resume --seed 7").code, 2);
 }
 
+TEST(EvalCommand, MeasuresDivergence) {
+  const Outcome o = fathom(
+      "eval --suite divergence --lengths 256 --instances 3 --json"
+      " --policies 'store=f32;store=f16'");
+  ASSERT_EQ(o.code, 0) << o.err;
+  ASSERT_EQ(o.parsed().size(), 2u);
+  EXPECT_EQ(o.parsed()[1]["positions"], "decode");
+  EXPECT_LT(o.parsed()[1]["kl"]["value"], 0.01);
+  EXPECT_EQ(fathom("eval --suite divergence").code, 2);
+}
+
 TEST(EvalCommand, ExplainsWhatIsWrong) {
   EXPECT_EQ(fathom("eval --mode twice").code, 2);
   EXPECT_EQ(fathom("eval --suite facts --lengths 8k").code, 2);
