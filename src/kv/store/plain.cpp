@@ -88,8 +88,9 @@ std::unique_ptr<const StoreCodec> make_plain_codec(kernel::KvFormat format) {
       return std::make_unique<PlainCodec<F16>>();
     case kernel::KvFormat::kBF16:
       return std::make_unique<PlainCodec<BF16>>();
+    default:
+      return nullptr;
   }
-  return nullptr;
 }
 
 }  // namespace fathom::kv
