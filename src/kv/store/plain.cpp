@@ -42,7 +42,7 @@ class PlainCodec final : public StoreCodec {
   using Number = typename N::Number;
 
  public:
-  std::string_view name() const override { return N::kName; }
+  std::string name() const override { return std::string(N::kName); }
   kernel::KvFormat format() const override { return N::kFormat; }
 
   size_t key_bytes(size_t head_dim) const override {
