@@ -87,7 +87,7 @@ class WorkCount {
       }
       const double read = std::min(window, double(depth + n));
       work.bytes += read / double(kernel::kPageTokens) * double(c.kv_heads) *
-                    double(policy.store->page_bytes(c.head_dim));
+                    double(policy.store->sealed_bytes(c.head_dim));
     }
   }
 
