@@ -182,11 +182,35 @@ Estimate difference_of(std::span<const double> differences, const Bootstrap& how
   return out;
 }
 
-// Discordant share for a power statement: what was seen, or with none the upper end of what n
-// pairs without one still allow.
-double discordant_share(const Comparison& c) {
-  const double seen = double(c.first_better + c.second_better);
-  return seen > 0 ? seen / double(c.pairs) : wilson(0, double(c.pairs)).high;
+// The least difference that so many pairs show where nothing speaks against it.
+std::optional<double> least_detectable(double pairs) {
+  if (needed_pairs(1, 1) > pairs) return std::nullopt;
+  double low = 0, high = 1;
+  for (int i = 0; i < 60; ++i) {
+    const double middle = (low + high) / 2;
+    (needed_pairs(middle, middle) <= pairs ? high : low) = middle;
+  }
+  return high;
+}
+
+double standard_error(std::span<const double> values) {
+  const double mean = mean_of(values), n = double(values.size());
+  double sum = 0;
+  for (const double v : values) sum += (v - mean) * (v - mean);
+  return n > 1 ? std::sqrt(sum / (n - 1) / n) : 0;
+}
+
+// By McNemar's test for single questions, else by the spread of the sessions' differences; with no
+// difference anywhere, what sessions that differ by all or nothing would have shown.
+std::optional<double> detectable_by(const Comparison& c, std::span<const double> differences) {
+  const std::optional<double> least = least_detectable(double(c.sessions));
+  if (c.p) {
+    const double share = double(c.first_better + c.second_better) / double(c.pairs);
+    const std::optional<double> seen = detectable_difference(double(c.pairs), share);
+    return seen ? seen : least;
+  }
+  const double error = standard_error(differences);
+  return error > 0 ? std::optional((kZ + kZPower) * error) : least;
 }
 
 }  // namespace
@@ -211,7 +235,7 @@ Comparison compare(std::span<const SessionScores> first, std::span<const Session
   c.sessions = differences.size();
   c.difference = difference_of(differences, how);
   if (single && binary(first) && binary(second)) c.p = mcnemar(c.first_better, c.second_better);
-  if (c.pairs > 0) c.detectable = detectable_difference(double(c.pairs), discordant_share(c));
+  c.detectable = detectable_by(c, differences);
   return c;
 }
 

@@ -90,9 +90,23 @@ TEST(Compare, SeesALossThatIsThere) {
 TEST(Compare, SaysWhatItCouldHaveSeen) {
   const Comparison c = compare(singles(50, 100), singles(51, 100));
   EXPECT_FALSE(c.seen());
-  EXPECT_FALSE(c.detectable);  // one discordant pair in a hundred: nothing could be seen
-  const std::string verdict = compare(singles(80, 200), singles(80, 200)).verdict();
-  EXPECT_THAT(verdict, HasSubstr("no difference seen"));
+  // One discordant pair in a hundred: 7.8 points are the least that a hundred pairs show at all.
+  ASSERT_TRUE(c.detectable);
+  EXPECT_NEAR(needed_pairs(*c.detectable, *c.detectable), 100, 0.01);
+  EXPECT_NEAR(*c.detectable, 0.0755, 0.003);
+  EXPECT_THAT(c.verdict(), HasSubstr("80 % power begins at 7."));
+  EXPECT_THAT(compare(singles(1, 2), singles(1, 2)).verdict(), HasSubstr("too few"));
+}
+
+TEST(Compare, JudgesSessionsOfSeveralTurnsByTheirSpread) {
+  std::vector<SessionScores> a(25, SessionScores{1, 0}), b = a;
+  for (int i = 0; i < 25; ++i)
+    b[static_cast<size_t>(i)] = {i % 5 == 0 ? 0.0 : 1.0, i % 5 == 1 ? 1.0 : 0.0};
+  const Comparison c = compare(a, b);
+  EXPECT_FALSE(c.p);
+  EXPECT_FALSE(c.seen());
+  // Differences of -0.5 and 0.5 in five sessions each: standard deviation 0.3227, error 0.0645.
+  EXPECT_NEAR(*c.detectable, 2.8016 * 0.3227 / 5, 0.001);
 }
 
 TEST(Compare, EqualRunsAreNotProofOfEquality) {
