@@ -73,6 +73,7 @@ void take_from_instance(const JsonView& object, const ById& instances, Answered&
     throw bad_file(object.source(), "has {} predictions; '{}' has {} turns", out.turns.size(),
                    out.id, instance.turns.size());
   }
+  if (out.suite.empty()) out.suite = instance.suite;
   for (size_t i = 0; i < out.turns.size(); ++i) {
     const Turn& turn = instance.turns[i];
     out.turns[i].golds = turn.answers;
@@ -116,6 +117,7 @@ std::vector<Answered> parse_predictions(std::string_view text, const std::string
   each_json_line(text, source, [&](const JsonView& object) {
     Answered& answered = out.emplace_back();
     answered.id = name_of(object, object.find("id") ? "id" : "index");
+    answered.suite = object.text("suite").value_or("");
     if (answered.id.empty()) answered.id = std::to_string(out.size() - 1);
     if (!seen.insert(answered.id).second) {
       throw bad_file(object.source(), "has the id '{}' for the second time", answered.id);
@@ -138,7 +140,8 @@ std::vector<ScoredSession> score_predictions(std::span<const Answered> answered,
     ScoredSession& scored = out.emplace_back();
     scored.id = session.id;
     for (size_t i = 0; i < session.turns.size(); ++i) {
-      scored.scores.push_back(score_turn(session, i, suite, task));
+      const std::string_view own_suite = session.suite.empty() ? suite : session.suite;
+      scored.scores.push_back(score_turn(session, i, own_suite, task));
       const std::string& own = session.turns[i].task;
       scored.tasks.push_back(own.empty() ? std::string(task) : own);
     }

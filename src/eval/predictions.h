@@ -2,9 +2,9 @@
 //
 // One object a line: `id`, `prediction` (a text, or a list of texts, one a turn) and `answer`. With
 // one prediction `answer` is a text or a list of golds; with a list it is a list of as many, each a
-// text or a list of golds. Optional: `options` (a list, or one list a turn), `task`, `tasks` (one a
-// turn). RULER's own output files, with `pred`, `outputs` and `index`, are read too. Files are
-// untrusted; errors are Error(kBadFile) naming file, line and field.
+// text or a list of golds. Optional: `options` (a list, or one list a turn), `suite`, `task`,
+// `tasks` (one a turn). RULER's own output files, with `pred`, `outputs` and `index`, are read too.
+// Files are untrusted; errors are Error(kBadFile) naming file, line and field.
 #pragma once
 
 #include <span>
@@ -26,6 +26,7 @@ struct AnsweredTurn {
 
 struct Answered {
   std::string id;
+  std::string suite;  // as the line or its instance says; "": as the whole file
   std::vector<AnsweredTurn> turns;
 };
 
@@ -40,7 +41,8 @@ struct ScoredSession {
   std::vector<std::string> tasks;
 };
 
-// Scores by the task that a turn names, else by `task`, of a suite ("" is any). Throws
+// Scores by the task that a turn names, else by `task`, of the line's suite, else of `suite` ("" is
+// any). Throws
 // Error(kUsage) for a task that has no scorer.
 std::vector<ScoredSession> score_predictions(std::span<const Answered> answered,
                                              std::string_view suite, std::string_view task);

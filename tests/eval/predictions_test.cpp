@@ -74,6 +74,21 @@ TEST(Predictions, TakeAnswersFromInstances) {
   EXPECT_THROW(parse_predictions(R"({"id":"b","prediction":"9"})", "p", instances), Error);
 }
 
+TEST(Predictions, AreCleanedAsTheirInstancesSuiteDoes) {
+  const std::string turns = R"("context":"c","multi_turns":[{"input":"q","answer":"one two"}]})";
+  const auto instances =
+      parse_instances(R"({"id":"a","suite":"ruler","task":"vt",)" + turns + "\n" +
+                          R"({"id":"b","suite":"scbench","task":"vt",)" + turns,
+                      "i", Layout::kFathom);
+  const auto scored =
+      score_predictions(parse_predictions("{\"id\":\"a\",\"prediction\":\"one\\ntwo\"}\n"
+                                          "{\"id\":\"b\",\"prediction\":\"one\\ntwo\"}",
+                                          "p", instances),
+                        "", "");
+  EXPECT_THAT(scored[0].scores, ElementsAre(1));
+  EXPECT_THAT(scored[1].scores, ElementsAre(0));
+}
+
 TEST(Predictions, NameWhatIsWrong) {
   EXPECT_THAT(error_of("{}"), HasSubstr("'prediction' is missing"));
   EXPECT_THAT(error_of(R"({"prediction":"a"})"), HasSubstr("--instances"));
