@@ -139,28 +139,53 @@ float decode_code(KvFormat format, Plane plane, size_t head_dim, const void* pag
   return code * to_float(numbers[2 * group]) + to_float(numbers[2 * group + 1]);
 }
 
-void page_keys(const PageView& page, size_t d, float* rows) {
-  const auto* halves = static_cast<const Half*>(page.k);
-  const auto* pairs = static_cast<const BFloat*>(page.k);
-  const auto* floats = static_cast<const float*>(page.k);
-  for (size_t c = 0; c < d; ++c) {
+namespace {
+
+// Numbers of a plain plane; at(slot, channel) says where they are.
+template <class At>
+void plain_rows(KvFormat format, const void* data, size_t d, float* rows, At at) {
+  const auto fill = [&](auto number) {
     for (size_t slot = 0; slot < kPageTokens; ++slot) {
-      float& x = rows[slot * d + c];
-      const size_t plane = c * kPageTokens + slot;
-      switch (page.k_format) {
-        case KvFormat::kF32:
-          x = floats[plane];
-          break;
-        case KvFormat::kF16:
-          x = to_float(halves[plane]);
-          break;
-        case KvFormat::kBF16:
-          x = to_float(pairs[(c / 2 * kPageTokens + slot) * 2 + c % 2]);
-          break;
-        default:
-          x = decode_code(page.k_format, Plane::kKeys, d, page.k, c, slot);
-      }
+      for (size_t c = 0; c < d; ++c) rows[slot * d + c] = number(at(slot, c));
     }
+  };
+  if (format == KvFormat::kF32) {
+    fill([&](auto i) { return static_cast<const float*>(data)[i.plane]; });
+  } else if (format == KvFormat::kF16) {
+    fill([&](auto i) { return to_float(static_cast<const Half*>(data)[i.plane]); });
+  } else {
+    fill([&](auto i) { return to_float(static_cast<const BFloat*>(data)[i.pair]); });
+  }
+}
+
+struct PlainPlace {
+  size_t plane, pair;
+};
+
+}  // namespace
+
+void page_keys(const PageView& page, size_t d, float* rows) {
+  if (!is_coded(page.k_format)) {
+    plain_rows(page.k_format, page.k, d, rows, [](size_t slot, size_t c) {
+      return PlainPlace{c * kPageTokens + slot, (c / 2 * kPageTokens + slot) * 2 + c % 2};
+    });
+    return;
+  }
+  for (size_t i = 0; i < kPageTokens * d; ++i) {
+    rows[i] = decode_code(page.k_format, Plane::kKeys, d, page.k, i % d, i / d);
+  }
+}
+
+void page_values(const PageView& page, size_t d, float* rows) {
+  const size_t width = padded_head_dim(d);
+  if (!is_coded(page.v_format)) {
+    plain_rows(page.v_format, page.v, d, rows, [width](size_t slot, size_t c) {
+      return PlainPlace{slot * width + c, (slot / 2 * width + c) * 2 + slot % 2};
+    });
+    return;
+  }
+  for (size_t i = 0; i < kPageTokens * d; ++i) {
+    rows[i] = decode_code(page.v_format, Plane::kValues, d, page.v, i / d, i % d);
   }
 }
 

@@ -39,9 +39,17 @@ void copy_rows(const AttendState& from, size_t row, const AttendState& to, size_
   std::copy_n(from.out + row * width, rows * width, to.out);
 }
 
-// Leading pages that two heads have in common. Forks share all pages up to some point, and none
-// beyond it.
-size_t common_pages(std::span<const kernel::PageView> a, std::span<const kernel::PageView> b) {
+// Leading pages that two heads have in common. Forks share all pages up to some point and none
+// beyond it, unless tokens were left out of them.
+size_t common_pages(std::span<const kernel::PageView> a, std::span<const kernel::PageView> b,
+                    bool whole) {
+  if (!whole) {
+    const auto same = [](const kernel::PageView& x, const kernel::PageView& y) {
+      return x.k == y.k;
+    };
+    return static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end(), same).first -
+                               a.begin());
+  }
   size_t low = 0, high = std::min(a.size(), b.size());
   while (low < high) {
     const size_t middle = (low + high + 1) / 2;
@@ -73,7 +81,7 @@ void Attender::run(const AttendLayer& layer, std::span<const SequenceRows> seque
   }
   dense_.clear();
   for (const SequenceRows& s : sequences) {
-    if (s.tokens > 1) {
+    if (s.tokens > 1 && s.cache->whole()) {
       sparse_.run(*prefill_, layer, s);
     } else {
       dense_.push_back(s);
@@ -131,8 +139,11 @@ void Attender::plan(const AttendLayer& layer, std::span<const SequenceRows> sequ
       const size_t oldest =
           window > 0 && first_position + 1 > window ? first_position + 1 - window : 0;
       for (size_t head = 0; head < shape.kv_heads; ++head) {
-        items_.push_back(
-            {&s, head, first, end - first, oldest / kPageTokens, last_position / kPageTokens + 1});
+        // Where tokens were left out, positions say nothing of pages: the kernel looks at each.
+        const size_t pages = s.cache->head(layer.layer, head).pages().size();
+        const bool whole = s.cache->whole();
+        items_.push_back({&s, head, first, end - first, whole ? oldest / kPageTokens : 0,
+                          whole ? last_position / kPageTokens + 1 : pages});
       }
       end = first;
     }
@@ -224,7 +235,8 @@ bool Attender::join_chain(size_t layer, size_t leader, size_t index) {
   Item& item = items_[index];
   if (l.page_begin != item.page_begin || l.chain_rows + item.rows > kAttendRows) return false;
   const size_t shared = common_pages(l.sequence->cache->head(layer, l.kv_head).pages(),
-                                     item.sequence->cache->head(layer, item.kv_head).pages());
+                                     item.sequence->cache->head(layer, item.kv_head).pages(),
+                                     l.sequence->cache->whole() && item.sequence->cache->whole());
   if (shared < item.page_begin + kSegmentPages) return false;
   item.leader = leader;
   item.shared_pages = shared;

@@ -11,6 +11,17 @@ namespace fathom::kv {
 
 using kernel::kPageTokens;
 
+namespace {
+
+std::unique_ptr<int32_t[]> copy_positions(const Page& page) {
+  if (!page.positions) return nullptr;
+  auto copy = std::make_unique<int32_t[]>(kPageTokens);
+  std::copy_n(page.positions.get(), kPageTokens, copy.get());
+  return copy;
+}
+
+}  // namespace
+
 SequenceCache::SequenceCache(PagePool& pool, std::shared_ptr<const StoreCodec> codec,
                              const CacheShape& shape)
     : pool_(&pool),
@@ -26,10 +37,12 @@ bool SequenceCache::last_page_needs_copy(const HeadCache& head) const {
 
 size_t SequenceCache::bytes_for(size_t tokens) const {
   if (tokens == 0) return 0;
-  const size_t pages = ceil_div(length_ + tokens, kPageTokens) - ceil_div(length_, kPageTokens);
-  size_t copies = 0;
-  for (const HeadCache& head : heads_) copies += last_page_needs_copy(head);
-  return (pages * heads_.size() + copies) * codec_->page_bytes(shape_.head_dim);
+  size_t pages = 0;
+  for (const HeadCache& head : heads_) {
+    pages += ceil_div(head.length_ + tokens, kPageTokens) - ceil_div(head.length_, kPageTokens);
+    pages += last_page_needs_copy(head);
+  }
+  return pages * codec_->page_bytes(shape_.head_dim);
 }
 
 size_t SequenceCache::bytes() const {
@@ -55,6 +68,7 @@ PageRef SequenceCache::plain_copy(const PageRef& from, size_t slots) {
   const size_t d = shape_.head_dim;
   PageRef copy = std::move(*pool_->take(codec_->page_bytes(d)));
   copy->first_position = from->first_position;
+  copy->positions = copy_positions(*from);
   if (!from->sealed) {
     std::memcpy(copy->data.bytes, from->data.bytes, codec_->page_bytes(d));
     return copy;
@@ -73,10 +87,16 @@ void SequenceCache::extend_head(HeadCache& head, size_t tokens) {
     head.pages_.back() = plain_copy(head.pages_.back(), head.length_ % kPageTokens);
     head.sealed_ = std::min(head.sealed_, last - 1);
   }
+  const size_t left_out = length_ - head.length_;  // positions are ahead of indices by so many
+  if (const size_t used = head.length_ % kPageTokens; used != 0 && head.pages_.back()->positions) {
+    for (size_t slot = used; slot < kPageTokens; ++slot) {
+      head.pages_.back()->positions[slot] = static_cast<int32_t>(length_ + slot - used);
+    }
+  }
   head.length_ += tokens;
   while (head.pages_.size() * kPageTokens < head.length_) {
     PageRef page = std::move(*pool_->take(codec_->page_bytes(shape_.head_dim)));
-    page->first_position = static_cast<int32_t>(head.pages_.size() * kPageTokens);
+    page->first_position = static_cast<int32_t>(head.pages_.size() * kPageTokens + left_out);
     head.pages_.push_back(std::move(page));
   }
   head.views_.resize(head.pages_.size());
@@ -99,8 +119,7 @@ void SequenceCache::set_view(HeadCache& head, size_t p) const {
 }
 
 void SequenceCache::seal(ThreadPool& pool) {
-  if (!codec_->seals() || length_ < codec_->tail()) return;
-  const size_t full = (length_ - codec_->tail()) / kPageTokens;
+  if (!codec_->seals()) return;
   struct Work {
     HeadCache* head;
     size_t page;
@@ -108,6 +127,8 @@ void SequenceCache::seal(ThreadPool& pool) {
   };
   std::vector<Work> work;
   for (HeadCache& head : heads_) {
+    const size_t tail = std::min(head.length_, codec_->tail());
+    const size_t full = (head.length_ - tail) / kPageTokens;
     for (; head.sealed_ < full; ++head.sealed_) {
       if (head.pages_[head.sealed_]->sealed) continue;
       std::optional<PageRef> page = pool_->take(codec_->sealed_bytes(shape_.head_dim));
@@ -122,6 +143,7 @@ void SequenceCache::seal(ThreadPool& pool) {
   for (Work& w : work) {
     w.sealed->sealed = true;
     w.sealed->first_position = w.head->pages_[w.page]->first_position;
+    w.sealed->positions = copy_positions(*w.head->pages_[w.page]);
     w.head->pages_[w.page] = std::move(w.sealed);
     set_view(*w.head, w.page);
   }
@@ -129,9 +151,10 @@ void SequenceCache::seal(ThreadPool& pool) {
 
 void SequenceCache::write(size_t layer, size_t kv_head, size_t first, const Rows& rows) {
   HeadCache& head = heads_[layer * shape_.kv_heads + kv_head];
-  FATHOM_DCHECK(first + rows.tokens <= head.length_);
+  const size_t index = first - (length_ - head.length_);
+  FATHOM_DCHECK(index + rows.tokens <= head.length_);
   for (size_t i = 0; i < rows.tokens; ++i) {
-    const size_t at = first + i;
+    const size_t at = index + i;
     const Page& page = *head.pages_[at / kPageTokens];
     codec_->write(page.data, shape_.head_dim, at % kPageTokens, rows.k + i * rows.stride,
                   rows.v + i * rows.stride);
@@ -150,23 +173,85 @@ void HeadCache::copy_token(const StoreCodec& codec, size_t d, size_t index, Page
   codec.write(to, d, slot, k.data(), v.data());
 }
 
-void SequenceCache::read_keys(size_t layer, size_t kv_head, size_t first,
-                              std::span<float> out) const {
+void SequenceCache::read_rows(const HeadCache& head, size_t first, std::span<float> out,
+                              PageRows rows) const {
   const size_t d = shape_.head_dim, end = first + out.size() / d;
-  const std::span<const kernel::PageView> pages = head(layer, kv_head).pages();
-  FATHOM_DCHECK(end <= head(layer, kv_head).length());
+  FATHOM_DCHECK(end <= head.length_);
   std::vector<float> whole(kPageTokens * d);
   for (size_t at = first; at < end;) {
     const size_t slot = at % kPageTokens, n = std::min(kPageTokens - slot, end - at);
-    kernel::page_keys(pages[at / kPageTokens], d, whole.data());
+    rows(head.views_[at / kPageTokens], d, whole.data());
     std::copy_n(whole.data() + slot * d, n * d, out.data() + (at - first) * d);
     at += n;
   }
 }
 
+void SequenceCache::read_keys(size_t layer, size_t kv_head, size_t first,
+                              std::span<float> out) const {
+  read_rows(head(layer, kv_head), first, out, kernel::page_keys);
+}
+
+void SequenceCache::read_values(size_t layer, size_t kv_head, size_t first,
+                                std::span<float> out) const {
+  read_rows(head(layer, kv_head), first, out, kernel::page_values);
+}
+
+// A plain page of these tokens; nothing where the pool is full.
+std::optional<PageRef> SequenceCache::gather(const HeadCache& head, std::span<const int32_t> tokens,
+                                             const float* values) {
+  const size_t d = shape_.head_dim;
+  std::optional<PageRef> page = pool_->take(codec_->page_bytes(d));
+  if (!page) return page;
+  (*page)->positions = std::make_unique<int32_t[]>(kPageTokens);
+  std::vector<float> k(d), v(d);
+  for (size_t slot = 0; slot < tokens.size(); ++slot) {
+    const size_t index = static_cast<size_t>(tokens[slot]);
+    (*page)->positions[slot] = head.position(index);
+    head.copy_token(*codec_, d, index, (*page)->data, slot);
+    if (!values) continue;
+    codec_->read((*page)->data, d, slot, k.data(), v.data());
+    codec_->write((*page)->data, d, slot, k.data(), values + slot * d);
+  }
+  (*page)->first_position = (*page)->positions[0];
+  return page;
+}
+
+void SequenceCache::keep(size_t layer, size_t kv_head, std::span<const int32_t> kept,
+                         const float* values) {
+  HeadCache& head = heads_[layer * shape_.kv_heads + kv_head];
+  if (kept.size() == head.length_ && !values) return;
+  std::vector<PageRef> pages;
+  size_t sealed = 0;
+  for (size_t at = 0; at < kept.size(); at += kPageTokens) {
+    const auto tokens = kept.subspan(at, std::min(kPageTokens, kept.size() - at));
+    const size_t first = static_cast<size_t>(tokens.front());
+    const bool whole = tokens.size() == kPageTokens && first % kPageTokens == 0 &&
+                       static_cast<size_t>(tokens.back()) == first + kPageTokens - 1;
+    if (whole && !values) {
+      pages.push_back(head.pages_[first / kPageTokens].share());
+      if (sealed + 1 == pages.size() && pages.back()->sealed) ++sealed;
+      continue;
+    }
+    std::optional<PageRef> page =
+        gather(head, tokens, values ? values + at * shape_.head_dim : nullptr);
+    if (!page) {
+      throw with_hint(out_of_memory("KV cache", "no room to gather {} kept tokens", kept.size()),
+                      "give the cache more memory, or keep fewer tokens");
+    }
+    pages.push_back(std::move(*page));
+  }
+  whole_ = whole_ && kept.size() == head.length_;
+  head.pages_ = std::move(pages);
+  head.length_ = kept.size();
+  head.sealed_ = sealed;
+  head.views_.resize(head.pages_.size());
+  for (size_t p = 0; p < head.pages_.size(); ++p) set_view(head, p);
+}
+
 SequenceCache SequenceCache::fork() const {
   SequenceCache copy(*pool_, codec_, shape_);
   copy.length_ = length_;
+  copy.whole_ = whole_;
   for (size_t h = 0; h < heads_.size(); ++h) {
     HeadCache& to = copy.heads_[h];
     to.pages_.reserve(heads_[h].pages_.size());
@@ -181,8 +266,10 @@ SequenceCache SequenceCache::fork() const {
 void SequenceCache::truncate(size_t length) {
   FATHOM_CHECK(length <= length_);
   for (HeadCache& head : heads_) {
-    head.length_ = length;
-    head.pages_.resize(ceil_div(length, kPageTokens));
+    size_t left = std::min(head.length_, length);
+    while (left > 0 && head.position(left - 1) >= static_cast<int32_t>(length)) --left;
+    head.length_ = left;
+    head.pages_.resize(ceil_div(left, kPageTokens));
     head.sealed_ = std::min(head.sealed_, head.pages_.size());
     head.views_.resize(head.pages_.size());
     if (!head.pages_.empty()) set_view(head, head.pages_.size() - 1);

@@ -1,11 +1,12 @@
 // The cache of one sequence: for every layer and kv head its pages.
 //
-// Invariant: every page of a head but the last is full, so slot i of a head lies in page i / 64.
-// Token positions travel with the pages. fork() shares all pages; the first write to a shared page
-// copies it, so a fork never changes its parent. Costly: fork() touches every page's counter.
+// Invariant: every page of a head but the last is full, so token i of a head lies in page i / 64.
+// Heads may differ in length: keep() leaves out tokens of one head. Positions travel with the
+// tokens, so what is left out shifts nobody. fork() shares all pages; the first write to a shared
+// page copies it, so a fork never changes its parent. Costly: fork() touches every page's counter.
 //
-// Threads: extend(), fork(), truncate() belong to the engine's thread; write() may run in parallel
-// for different (layer, head).
+// Threads: everything that changes the cache belongs to the engine's thread; write() and the const
+// functions may run in parallel for different (layer, head).
 #pragma once
 
 #include <cstddef>
@@ -86,17 +87,30 @@ class SequenceCache {
   // The keys of the stored tokens from `first` on as rows of head_dim floats, as many as `out`
   // holds.
   void read_keys(size_t layer, size_t kv_head, size_t first, std::span<float> out) const;
+  void read_values(size_t layer, size_t kv_head, size_t first, std::span<float> out) const;
 
   // Encodes the pages that are full and far enough behind the end, where the codec has a smaller
   // format for them. Call it when a step has been written; a page that finds no room stays plain.
   void seal(ThreadPool& pool);
 
   SequenceCache fork() const;
-  // Forgets the tokens from `length` on. REQUIRES: length <= length().
+  // Forgets the tokens at positions from `length` on. REQUIRES: length <= length().
   void truncate(size_t length);
 
+  // Leaves only these tokens of one head, given by index, ascending. `values`, [kept][head_dim],
+  // replaces their values; null leaves them. Pages that are kept whole stay shared. Throws
+  // Error(kOutOfMemory) and changes nothing where the pool has no room for the copies.
+  void keep(size_t layer, size_t kv_head, std::span<const int32_t> kept,
+            const float* values = nullptr);
+  // Whether every head holds every token.
+  bool whole() const { return whole_; }
+
  private:
+  using PageRows = void (*)(const kernel::PageView&, size_t, float*);
+  void read_rows(const HeadCache& head, size_t first, std::span<float> out, PageRows rows) const;
   void extend_head(HeadCache& head, size_t tokens);
+  std::optional<PageRef> gather(const HeadCache& head, std::span<const int32_t> tokens,
+                                const float* values);
   // A plain page of the same contents, to be written to.
   PageRef plain_copy(const PageRef& page, size_t slots);
   bool last_page_needs_copy(const HeadCache& head) const;
@@ -107,6 +121,7 @@ class SequenceCache {
   CacheShape shape_;
   std::vector<HeadCache> heads_;  // [layer][kv_head]
   size_t length_ = 0;
+  bool whole_ = true;
 };
 
 }  // namespace fathom::kv

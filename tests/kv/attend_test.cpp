@@ -158,6 +158,68 @@ TEST(Attender, BitsDependOnTheTextAlone) {
   }
 }
 
+// Tokens that were left out are not seen, what stayed keeps its position: attention over the rest.
+TEST(Attender, AttendsToWhatWasKept) {
+  constexpr size_t kHeads = 4, kKvHeads = 2, kDim = 16, kTokens = 1500;
+  const Text text(kHeads, kKvHeads, kDim, kTokens, 8);
+  ThreadPool pool(2);
+  for (const int32_t window : {0, 900}) {
+    PagePool pages(size_t{64} << 20);
+    Attender attender(pool, kernel::default_kernels());
+    SequenceCache cache(pages, make_plain_codec(KvFormat::kF32), {1, kKvHeads, kDim});
+    std::vector<float> out(kTokens * kHeads * kDim);
+    const auto read = [&](size_t first, size_t n) {
+      cache.extend(n);
+      const SequenceRows rows{&cache, 0, n};
+      attender.run({0, kHeads, &text.q[first * kHeads * kDim], &text.k[first * kKvHeads * kDim],
+                    &text.v[first * kKvHeads * kDim], &out[first * kHeads * kDim],
+                    1.0f / std::sqrt(float(kDim)), 0, window},
+                   {&rows, 1});
+    };
+    read(0, 1400);
+    std::vector<std::vector<int32_t>> kept(kKvHeads);
+    for (size_t h = 0; h < kKvHeads; ++h) {
+      for (int32_t i = 0; i < 1400; ++i) {
+        if (i < 64 || i > 1300 || i % (h == 0 ? 5 : 17) == 0) kept[h].push_back(i);
+      }
+      cache.keep(0, h, kept[h]);
+    }
+    EXPECT_FALSE(cache.whole());
+    read(1400, 60);  // a question
+    for (size_t t = 1460; t < kTokens; ++t) read(t, 1);
+    for (size_t t = 1400; t < kTokens; t += 7) {
+      for (size_t head = 0; head < kHeads; ++head) {
+        const size_t kvh = head / 2;
+        std::vector<double> s, want(kDim, 0.0);
+        std::vector<size_t> seen;
+        for (size_t i = 0; i <= t; ++i) {
+          const bool stays =
+              i >= 1400 || std::find(kept[kvh].begin(), kept[kvh].end(), int(i)) != kept[kvh].end();
+          if (stays && (window == 0 || t - i < size_t(window))) seen.push_back(i);
+        }
+        double sum = 0;
+        for (const size_t i : seen) {
+          double dot = 0;
+          for (size_t c = 0; c < kDim; ++c) {
+            dot += double{text.q[(t * kHeads + head) * kDim + c]} *
+                   text.k[(i * kKvHeads + kvh) * kDim + c];
+          }
+          s.push_back(std::exp(dot / 4));
+          sum += s.back();
+        }
+        for (size_t n = 0; n < seen.size(); ++n) {
+          for (size_t c = 0; c < kDim; ++c) {
+            want[c] += s[n] / sum * text.v[(seen[n] * kKvHeads + kvh) * kDim + c];
+          }
+        }
+        for (size_t c = 0; c < kDim; ++c) {
+          ASSERT_NEAR(out[(t * kHeads + head) * kDim + c], want[c], 2e-5) << t << " " << head;
+        }
+      }
+    }
+  }
+}
+
 // Forks of one prefix with ends of their own, and a stranger: attending together gives every one of
 // them the bits it gets alone.
 class SharedPrefix : public testing::TestWithParam<int32_t> {};

@@ -16,59 +16,90 @@ using kernel::KvFormat;
 
 constexpr CacheShape kShape{2, 2, 8};  // layers, kv heads, head size
 
-// What a cache holds, kept the slow way: one number a (token, layer, head), from which the test
-// makes all channels.
-using Model = std::vector<std::vector<float>>;  // [token][layer * kv_heads + head]
+// What a cache holds, kept the slow way: for each head its tokens, as a position and a number from
+// which the test makes all channels.
+struct Token {
+  int32_t position;
+  float number;
+};
+struct Model {
+  size_t length = 0;  // tokens read
+  std::vector<std::vector<Token>> heads =
+      std::vector<std::vector<Token>>(kShape.layers * kShape.kv_heads);
+
+  void truncate(size_t to) {
+    length = to;
+    for (auto& head : heads) {
+      std::erase_if(head, [&](const Token& t) { return t.position >= static_cast<int32_t>(to); });
+    }
+  }
+};
 
 float channel(float number, size_t c, bool key) {
   return number + float(c) * (key ? 0.25f : -0.5f);
 }
 
 void append(SequenceCache& cache, Model& model, size_t tokens, std::mt19937_64& rng) {
-  const size_t first = cache.length(), heads = kShape.layers * kShape.kv_heads;
+  const size_t first = cache.length();
   cache.extend(tokens);
-  for (size_t t = 0; t < tokens; ++t) {
-    std::vector<float> numbers(heads);
-    for (float& x : numbers) x = float(rng() % 100);
-    model.push_back(numbers);
-  }
-  for (size_t h = 0; h < heads; ++h) {
+  for (size_t h = 0; h < model.heads.size(); ++h) {
     std::vector<float> k(tokens * 8), v(tokens * 8);
     for (size_t t = 0; t < tokens; ++t) {
+      const float number = float(rng() % 100);
+      model.heads[h].push_back({static_cast<int32_t>(first + t), number});
       for (size_t c = 0; c < 8; ++c) {
-        k[t * 8 + c] = channel(model[first + t][h], c, true);
-        v[t * 8 + c] = channel(model[first + t][h], c, false);
+        k[t * 8 + c] = channel(number, c, true);
+        v[t * 8 + c] = channel(number, c, false);
       }
     }
     cache.write(h / kShape.kv_heads, h % kShape.kv_heads, first, {k.data(), v.data(), 8, tokens});
   }
+  model.length += tokens;
+}
+
+// Leaves out some of one head's tokens: here and there, or all but both ends.
+void thin_out(SequenceCache& cache, Model& model, std::mt19937_64& rng) {
+  const size_t h = rng() % model.heads.size();
+  const std::vector<Token>& tokens = model.heads[h];
+  std::vector<int32_t> kept;
+  const bool ends = rng() % 2 == 0;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const bool stays = ends ? i < 130 || i + 70 > tokens.size() : rng() % 8 != 0;
+    if (stays) kept.push_back(static_cast<int32_t>(i));
+  }
+  if (kept.empty()) return;
+  std::vector<Token> left;
+  for (const int32_t i : kept) left.push_back(tokens[static_cast<size_t>(i)]);
+  cache.keep(h / kShape.kv_heads, h % kShape.kv_heads, kept);
+  model.heads[h] = std::move(left);
 }
 
 // Reads every number back through the pages, as a kernel would find them.
 void expect_equal(const SequenceCache& cache, const Model& model) {
-  ASSERT_EQ(cache.length(), model.size());
-  for (size_t layer = 0; layer < kShape.layers; ++layer) {
-    for (size_t head = 0; head < kShape.kv_heads; ++head) {
-      const HeadCache& h = cache.head(layer, head);
-      ASSERT_EQ(h.length(), model.size());
-      size_t at = 0;
-      for (const kernel::PageView& page : h.pages()) {
-        ASSERT_EQ(page.first_position, static_cast<int32_t>(at));
-        const size_t n = std::min(kPageTokens, model.size() - at);
-        ASSERT_EQ(page.tokens, static_cast<int32_t>(n));
-        const PageData data{static_cast<std::byte*>(const_cast<void*>(page.k))};
-        for (size_t slot = 0; slot < n; ++slot, ++at) {
-          float k[8], v[8];
-          cache.codec().read(data, 8, slot, k, v);
-          const float number = model[at][layer * kShape.kv_heads + head];
-          for (size_t c = 0; c < 8; ++c) {
-            ASSERT_EQ(k[c], channel(number, c, true)) << "token " << at;
-            ASSERT_EQ(v[c], channel(number, c, false)) << "token " << at;
-          }
+  ASSERT_EQ(cache.length(), model.length);
+  for (size_t i = 0; i < model.heads.size(); ++i) {
+    const HeadCache& h = cache.head(i / kShape.kv_heads, i % kShape.kv_heads);
+    const std::vector<Token>& tokens = model.heads[i];
+    ASSERT_EQ(h.length(), tokens.size());
+    size_t at = 0;
+    for (const kernel::PageView& page : h.pages()) {
+      const size_t n = std::min(kPageTokens, tokens.size() - at);
+      ASSERT_EQ(page.tokens, static_cast<int32_t>(n));
+      const PageData data{static_cast<std::byte*>(const_cast<void*>(page.k))};
+      for (size_t slot = 0; slot < n; ++slot, ++at) {
+        const int32_t position = page.positions ? page.positions[slot]
+                                                : page.first_position + static_cast<int32_t>(slot);
+        ASSERT_EQ(position, tokens[at].position);
+        ASSERT_EQ(h.position(at), position);
+        float k[8], v[8];
+        cache.codec().read(data, 8, slot, k, v);
+        for (size_t c = 0; c < 8; ++c) {
+          ASSERT_EQ(k[c], channel(tokens[at].number, c, true)) << "token " << at;
+          ASSERT_EQ(v[c], channel(tokens[at].number, c, false)) << "token " << at;
         }
       }
-      ASSERT_EQ(at, model.size());
     }
+    ASSERT_EQ(at, tokens.size());
   }
 }
 
@@ -84,15 +115,15 @@ TEST(SequenceCache, RandomOperationsEqualTheSlowModel) {
       const size_t i = rng() % all.size();
       SequenceCache& cache = all[i].first;
       Model& model = all[i].second;
-      switch (rng() % 5) {
+      switch (rng() % 6) {
         case 0:
         case 1:
           append(cache, model, 1 + rng() % (rng() % 4 == 0 ? 150 : 5), rng);
           break;
         case 2: {
-          const size_t keep = model.empty() ? 0 : rng() % (model.size() + 1);
-          cache.truncate(keep);
-          model.resize(keep);
+          const size_t to = rng() % (model.length + 1);
+          cache.truncate(to);
+          model.truncate(to);
           break;
         }
         case 3: {
@@ -102,6 +133,9 @@ TEST(SequenceCache, RandomOperationsEqualTheSlowModel) {
           all.emplace_back(std::move(fork), std::move(copy));
           break;
         }
+        case 4:
+          thin_out(cache, model, rng);
+          break;
         default:
           if (all.size() > 1) all.erase(all.begin() + static_cast<std::ptrdiff_t>(i));
       }
