@@ -21,5 +21,6 @@ Runner add_synth(CLI::App& app);
 Runner add_perplexity(CLI::App& app);
 Runner add_policies(CLI::App& app);
 Runner add_bench(CLI::App& app);
+Runner add_replay(CLI::App& app);
 
 }  // namespace fathom::cli

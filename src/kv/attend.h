@@ -54,28 +54,44 @@ class Attender {
     size_t first, rows;
     size_t page_begin, page_end;  // that any of its rows may see
     size_t segment_begin = 0, segment_end = 0;
+    // Items that begin with the same pages form a chain behind the first of them, the leader.
+    size_t leader = kNone, next = kNone;
+    size_t shared_pages = 0;  // with the leader
+    size_t chain_rows = 0;    // of a leader: rows of the whole chain
   };
-  // A run of an item's pages.
+  static constexpr size_t kNone = SIZE_MAX;
+  // A run of an item's pages, and where its partial result lies in partials_.
   struct Segment {
     size_t item;
     size_t page_begin, page_end;
+    size_t partial;
+  };
+  // Segments of the same pages, done together: segments_[members_[begin, end)].
+  struct Task {
+    size_t begin, end;
   };
   void write(const AttendLayer& layer, std::span<const SequenceRows> sequences);
   void plan(const AttendLayer& layer, std::span<const SequenceRows> sequences);
-  void plan_segments();
-  void gather(const AttendLayer& layer, const Item& item, int worker);
-  void attend_segment(const AttendLayer& layer, const Segment& segment, int worker,
-                      const kernel::AttendState& state);
+  bool find_shared_pages(size_t layer);
+  bool join_chain(size_t layer, size_t leader, size_t item);
+  void plan_segments(size_t head_dim);
+  void plan_tasks();
+  void gather(const AttendLayer& layer, const Item& item, size_t row, int worker);
+  void attend_pages(const AttendLayer& layer, const Segment& segment, size_t rows, int worker,
+                    const kernel::AttendState& state);
   void run_item(const AttendLayer& layer, const Item& item, int worker);
+  void run_task(const AttendLayer& layer, const Task& task, int worker);
   void run_split(const AttendLayer& layer);
   void finish(const AttendLayer& layer, const Item& item, const kernel::AttendState& state,
               float* rows);
-  static kernel::AttendState partial(float* memory);
+  kernel::AttendState partial(const Segment& segment);
 
   ThreadPool& pool_;
   const kernel::Kernels& kernels_;
   std::vector<Item> items_;
   std::vector<Segment> segments_;
+  std::vector<Task> tasks_;
+  std::vector<size_t> members_, leaders_;
   struct WorkerScratch {
     Buffer<std::byte> kernel;
     Buffer<float> q, state, segment_state, rows;

@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "kv/page_pool.h"
 #include "kv/store/codec.h"
 
@@ -36,6 +37,7 @@ class HeadCache {
   friend class SequenceCache;
   std::vector<PageRef> pages_;
   std::vector<kernel::PageView> views_;
+  size_t sealed_ = 0;  // leading pages that are known to be sealed
   size_t length_ = 0;
 };
 
@@ -73,12 +75,19 @@ class SequenceCache {
   };
   void write(size_t layer, size_t kv_head, size_t first, const Rows& rows);
 
+  // Encodes the pages that are full and far enough behind the end, where the codec has a smaller
+  // format for them. Call it when a step has been written; a page that finds no room stays plain.
+  void seal(ThreadPool& pool);
+
   SequenceCache fork() const;
   // Forgets the tokens from `length` on. REQUIRES: length <= length().
   void truncate(size_t length);
 
  private:
   void extend_head(HeadCache& head, size_t tokens);
+  // A plain page of the same contents, to be written to.
+  PageRef plain_copy(const PageRef& page, size_t slots);
+  bool last_page_needs_copy(const HeadCache& head) const;
   void set_view(HeadCache& head, size_t page) const;
 
   PagePool* pool_;

@@ -42,7 +42,7 @@ class PlainCodec final : public StoreCodec {
   using Number = typename N::Number;
 
  public:
-  std::string_view name() const override { return N::kName; }
+  std::string name() const override { return std::string(N::kName); }
   kernel::KvFormat format() const override { return N::kFormat; }
 
   size_t key_bytes(size_t head_dim) const override {
@@ -88,8 +88,9 @@ std::unique_ptr<const StoreCodec> make_plain_codec(kernel::KvFormat format) {
       return std::make_unique<PlainCodec<F16>>();
     case kernel::KvFormat::kBF16:
       return std::make_unique<PlainCodec<BF16>>();
+    default:
+      return nullptr;
   }
-  return nullptr;
 }
 
 }  // namespace fathom::kv
