@@ -1,7 +1,7 @@
 #include "kv/prefill/lserve.h"
 
 #include "base/error.h"
-#include "kv/prefill/head_gates.h"
+#include "kv/head_table.h"
 #include "kv/prefill/selection.h"
 
 namespace fathom::kv {
@@ -9,7 +9,7 @@ namespace {
 
 class LServe final : public PrefillPolicy {
  public:
-  LServe(const Streaming& streaming, const HeadGates& table, double share)
+  LServe(const Streaming& streaming, const HeadTable& table, double share)
       : streaming_(streaming), layers_(table.layers()), kv_heads_(table.kv_heads) {
     if (layers_ > 0) full_ = full_heads(table, share);
   }
@@ -71,7 +71,7 @@ const MethodInfo& lserve_info() {
 std::unique_ptr<const PrefillPolicy> make_lserve(const Parameters& p) {
   const std::string& file = p.text("table");
   return std::make_unique<LServe>(Streaming{p.count("sinks"), p.count("window")},
-                                  file == "none" ? HeadGates{} : read_head_gates(file),
+                                  file == "none" ? HeadTable{} : read_head_table(file),
                                   p.number("share"));
 }
 

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "kv/prefill/head_gates.h"
+#include "kv/head_table.h"
 #include "kv/replay/attend_lists.h"
 #include "support/method_reference.h"
 #include "support/prefill_lists.h"
@@ -72,9 +72,9 @@ TEST(Streaming, OutputsAreThoseOfDuoAttention) {
   }
 }
 
-TEST(HeadGates, FullHeadsAreThoseOfDuoAttention) {
+TEST(HeadTable, FullHeadsAreThoseOfDuoAttention) {
   FATHOM_NEEDS_METHOD_REFERENCE();
-  const HeadGates gates{8, test::expected_floats("duo.gates")};
+  const HeadTable gates{8, test::expected_floats("duo.gates")};
   for (const std::string share : {"0.25", "0.5", "0.75"}) {
     const auto want = test::expected_integers("duo.full_heads.s" + share);
     const auto full = full_heads(gates, std::stod(share));
@@ -83,12 +83,12 @@ TEST(HeadGates, FullHeadsAreThoseOfDuoAttention) {
   }
 }
 
-TEST(HeadGates, ReadsTextAndRefusesTheRest) {
-  const HeadGates table = parse_head_gates("# gates\n0.5\t1 2\n\n0,-1,0.25\r\n", "test");
+TEST(HeadTable, ReadsTextAndRefusesTheRest) {
+  const HeadTable table = parse_head_table("# gates\n0.5\t1 2\n\n0,-1,0.25\r\n", "test");
   EXPECT_EQ(table.layers(), 2u);
   EXPECT_EQ(table.values, (std::vector<float>{0.5f, 1, 1, 0, 0, 0.25f}));
   for (const char* bad : {"", "\n\n", "#1", "1 2\n3", "1 x", "nan 1", "inf", "1e", "1;2"}) {
-    EXPECT_THROW(parse_head_gates(bad, "test"), Error) << bad;
+    EXPECT_THROW(parse_head_table(bad, "test"), Error) << bad;
   }
 }
 

@@ -10,7 +10,7 @@
 
 namespace fathom::kv {
 
-struct HeadGates {
+struct HeadTable {
   size_t kv_heads = 0;
   std::vector<float> values;  // [layers][kv_heads], clipped to [0, 1]
 
@@ -18,12 +18,12 @@ struct HeadGates {
 };
 
 // Throws Error(kBadFile) naming the file and the line.
-HeadGates read_head_gates(const std::string& path);
-HeadGates parse_head_gates(std::string_view text, const std::string& source);
+HeadTable read_head_table(const std::string& path);
+HeadTable parse_head_table(std::string_view text, const std::string& source);
 
 // Which heads are full heads, [layers][kv_heads]: a table of 0 and 1 as it stands, any other with
 // the `share` of the smallest values streaming: full where value >= the share's quantile of the
 // whole table (linear interpolation), as DuoAttention has it.
-std::vector<uint8_t> full_heads(const HeadGates& table, double share);
+std::vector<uint8_t> full_heads(const HeadTable& table, double share);
 
 }  // namespace fathom::kv

@@ -1,4 +1,4 @@
-#include "kv/prefill/head_gates.h"
+#include "kv/head_table.h"
 
 #include <algorithm>
 #include <charconv>
@@ -19,7 +19,7 @@ class TableParser {
  public:
   TableParser(std::string_view text, const std::string& source) : text_(text), source_(source) {}
 
-  HeadGates parse() {
+  HeadTable parse() {
     if (text_.size() > kMostBytes) {
       throw bad_file(source_, "is {} bytes long; at most {} are read", text_.size(), kMostBytes);
     }
@@ -66,7 +66,7 @@ class TableParser {
   std::string_view text_;
   const std::string& source_;
   size_t line_ = 0;
-  HeadGates table_;
+  HeadTable table_;
 };
 
 double quantile(std::vector<float> values, double share) {
@@ -79,17 +79,17 @@ double quantile(std::vector<float> values, double share) {
 
 }  // namespace
 
-HeadGates parse_head_gates(std::string_view text, const std::string& source) {
+HeadTable parse_head_table(std::string_view text, const std::string& source) {
   return TableParser(text, source).parse();
 }
 
-HeadGates read_head_gates(const std::string& path) {
+HeadTable read_head_table(const std::string& path) {
   const MappedFile file(path);
   const auto bytes = file.bytes();
-  return parse_head_gates({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path);
+  return parse_head_table({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path);
 }
 
-std::vector<uint8_t> full_heads(const HeadGates& table, double share) {
+std::vector<uint8_t> full_heads(const HeadTable& table, double share) {
   const bool plain = std::all_of(table.values.begin(), table.values.end(),
                                  [](float v) { return v == 0.0f || v == 1.0f; });
   const double threshold = plain ? 0.5 : quantile(table.values, share);
