@@ -68,7 +68,7 @@ TEST(Cli, HelpTeachesEveryCommand) {
   const Outcome all = fathom("--help");
   EXPECT_EQ(all.code, 0);
   for (const char* command : {"run", "chat", "demo", "inspect", "tokenize", "logits", "template",
-                              "synth", "perplexity", "policies", "replay"}) {
+                              "synth", "quantize", "perplexity", "policies", "replay"}) {
     EXPECT_NE(all.out.find(command), std::string::npos) << command;
     const Outcome one = fathom(std::string(command) + " --help");
     EXPECT_EQ(one.code, 0) << command;
@@ -246,6 +246,37 @@ TEST(Cli, SynthWritesModelsThatRun) {
   fathom("synth " + shell_word(a) + " --like tiny --type q4_k -t 1");
   fathom("synth " + shell_word(b) + " --like tiny --type q4_k -t 3");
   EXPECT_EQ(test::read_file(a), test::read_file(b));
+}
+
+TEST(Cli, QuantizeConvertsMatrices) {
+  const std::string model = shell_word(test::bundled_model());
+  const std::string q8 = temporary() / "q8.gguf", back = temporary() / "back.gguf";
+  const json j = fathom("quantize " + model + " " + shell_word(q8) + " q8_0 --json -t 2").parsed();
+  EXPECT_GT(j["converted"].get<int>(), 20);
+  EXPECT_LT(j["bytes"].get<double>(), 0.62 * j["bytes_before"].get<double>());
+  EXPECT_EQ(fathom("demo --model " + shell_word(q8) + " --json -t 2").parsed()["right"], 5);
+  // A format's own values come back as they are.
+  fathom("quantize " + shell_word(q8) + " " + shell_word(back) + " q8_0 -t 1");
+  EXPECT_TRUE(test::read_file(q8) == test::read_file(back));
+  EXPECT_EQ(fathom("quantize " + model + " x.gguf q9").code, 2);
+  EXPECT_EQ(fathom("quantize " + model + " " + model + " q8_0").code, 2);
+}
+
+// The same weights, multiplied in integers with quantised activations and in floats.
+TEST(Cli, IntegerArithmeticCostsNoPerplexity) {
+  const std::string text = write_text("prose.txt", fathom("demo --show-text").out);
+  const auto perplexity = [&](const std::string& model) {
+    return fathom("perplexity " + shell_word(model) + " -f " + shell_word(text) +
+                  " --chunk 256 --kv store=f32 --json -t 2")
+        .parsed()["perplexity"]
+        .get<double>();
+  };
+  for (const std::string type : {"q8_0", "q4_0", "q4_k", "q6_k"}) {
+    const std::string coded = temporary() / ("coded-" + type), floats = temporary() / "floats";
+    fathom("quantize " + shell_word(test::bundled_model()) + " " + shell_word(coded) + " " + type);
+    fathom("quantize " + shell_word(coded) + " " + shell_word(floats) + " f32");
+    EXPECT_NEAR(perplexity(coded) / perplexity(floats), 1.0, 0.001) << type;
+  }
 }
 
 TEST(Cli, PerplexityOfAText) {

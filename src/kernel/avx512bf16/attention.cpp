@@ -52,25 +52,28 @@ FATHOM_INLINE void decode_q8_pairs(Plane plane, const CodedPlane& p, uint32_t* o
 }
 
 // A group has at most 16 values, so it is a table: 16 entries for the first line of a pair, 16 for
-// the second, looked up with VPERMW.
-template <int kBits>
+// the second, looked up with VPERMW. kLanes is the number of lanes where it is known; 0: any.
+template <int kBits, size_t kLanes>
 FATHOM_INLINE void decode_table(const CodedPlane& p, uint32_t* out) {
   constexpr size_t kPerByte = 8 / kBits;
   constexpr int kMask = (1 << kBits) - 1;
-  const size_t lanes = p.shape.lanes;
+  const size_t lanes = kLanes > 0 ? kLanes : p.shape.lanes;
+  const size_t lane_groups = (lanes + kCodeGroup - 1) / kCodeGroup;
   const __m512 steps = _mm512_cvtepi32_ps(Avx512::iota(0));
   const __m512i mask = _mm512_set1_epi32(kMask | kMask << 16), upper = _mm512_set1_epi32(16 << 16);
   for (size_t line = 0; line < p.shape.lines; line += 2) {
     const size_t second = line + 1 < p.shape.lines ? line + 1 : line;
     const uint8_t* row = p.codes + line / kPerByte * lanes;
     const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(line % kPerByte) * kBits);
+    FATHOM_UNROLL
     for (size_t first = 0; first < lanes; first += kCodeGroup) {
-      const float* n0 = p.numbers + 2 * (line * p.lane_groups + first / kCodeGroup);
-      const float* n1 = p.numbers + 2 * (second * p.lane_groups + first / kCodeGroup);
+      const float* n0 = p.numbers + 2 * (line * lane_groups + first / kCodeGroup);
+      const float* n1 = p.numbers + 2 * (second * lane_groups + first / kCodeGroup);
       const __m512 t0 = _mm512_fmadd_ps(steps, _mm512_set1_ps(n0[0]), _mm512_set1_ps(n0[1]));
       const __m512 t1 = _mm512_fmadd_ps(steps, _mm512_set1_ps(n1[0]), _mm512_set1_ps(n1[1]));
       const __m512i table = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(t1, t0));
       const size_t end = first + kCodeGroup < lanes ? first + kCodeGroup : lanes;
+      FATHOM_UNROLL
       for (size_t i = first; i < end; i += 16) {
         __m512i x = Avx512::load_bytes_i32(row + i);
         if constexpr (kPerByte > 2) x = _mm512_srl_epi32(x, shift);
@@ -92,8 +95,11 @@ FATHOM_INLINE const uint32_t* pairs_of(const AttendArgs& a, const PageView& page
   const auto coded = CodedPlane::open<Avx512>(format, plane, a.head_dim, data, s.numbers);
   uint32_t* out = reinterpret_cast<uint32_t*>(keys ? s.k : s.v);
   if (format == KvFormat::kQ8) decode_q8_pairs(plane, coded, out);
-  if (format == KvFormat::kQ4) decode_table<4>(coded, out);
-  if (format == KvFormat::kQ2) decode_table<2>(coded, out);
+  const bool square = coded.shape.lanes == kPageTokens;  // keys always, values of heads of 64
+  if (format == KvFormat::kQ4 && square) decode_table<4, kPageTokens>(coded, out);
+  if (format == KvFormat::kQ4 && !square) decode_table<4, 0>(coded, out);
+  if (format == KvFormat::kQ2 && square) decode_table<2, kPageTokens>(coded, out);
+  if (format == KvFormat::kQ2 && !square) decode_table<2, 0>(coded, out);
   return out;
 }
 
