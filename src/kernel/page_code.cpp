@@ -139,4 +139,29 @@ float decode_code(KvFormat format, Plane plane, size_t head_dim, const void* pag
   return code * to_float(numbers[2 * group]) + to_float(numbers[2 * group + 1]);
 }
 
+void page_keys(const PageView& page, size_t d, float* rows) {
+  const auto* halves = static_cast<const Half*>(page.k);
+  const auto* pairs = static_cast<const BFloat*>(page.k);
+  const auto* floats = static_cast<const float*>(page.k);
+  for (size_t c = 0; c < d; ++c) {
+    for (size_t slot = 0; slot < kPageTokens; ++slot) {
+      float& x = rows[slot * d + c];
+      const size_t plane = c * kPageTokens + slot;
+      switch (page.k_format) {
+        case KvFormat::kF32:
+          x = floats[plane];
+          break;
+        case KvFormat::kF16:
+          x = to_float(halves[plane]);
+          break;
+        case KvFormat::kBF16:
+          x = to_float(pairs[(c / 2 * kPageTokens + slot) * 2 + c % 2]);
+          break;
+        default:
+          x = decode_code(page.k_format, Plane::kKeys, d, page.k, c, slot);
+      }
+    }
+  }
+}
+
 }  // namespace fathom::kernel

@@ -48,4 +48,7 @@ void encode_plane(KvFormat format, Plane plane, size_t head_dim, const float* x,
 float decode_code(KvFormat format, Plane plane, size_t head_dim, const void* page, size_t line,
                   size_t lane);
 
+// The keys of a page in any format as rows, [64][head_dim].
+void page_keys(const PageView& page, size_t head_dim, float* rows);
+
 }  // namespace fathom::kernel

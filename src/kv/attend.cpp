@@ -56,11 +56,33 @@ size_t common_pages(std::span<const kernel::PageView> a, std::span<const kernel:
 
 }  // namespace
 
-Attender::Attender(ThreadPool& pool, const kernel::Kernels& kernels)
-    : pool_(pool), kernels_(kernels), workers_(static_cast<size_t>(pool.size())) {}
+Attender::Attender(ThreadPool& pool, const kernel::Kernels& kernels,
+                   std::shared_ptr<const PrefillPolicy> prefill)
+    : pool_(pool),
+      kernels_(kernels),
+      prefill_(std::move(prefill)),
+      sparse_(pool, kernels),
+      workers_(static_cast<size_t>(pool.size())) {}
 
 void Attender::run(const AttendLayer& layer, std::span<const SequenceRows> sequences) {
   if (sequences.empty()) return;
+  write(layer, sequences);
+  if (!prefill_) {
+    attend_densely(layer, sequences);
+    return;
+  }
+  dense_.clear();
+  for (const SequenceRows& s : sequences) {
+    if (s.tokens > 1) {
+      sparse_.run(*prefill_, layer, s);
+    } else {
+      dense_.push_back(s);
+    }
+  }
+  if (!dense_.empty()) attend_densely(layer, dense_);
+}
+
+void Attender::attend_densely(const AttendLayer& layer, std::span<const SequenceRows> sequences) {
   const size_t d = sequences[0].cache->shape().head_dim;
   for (WorkerScratch& w : workers_) {
     w.kernel.ensure(kernel::attend_scratch_bytes(d));
@@ -70,7 +92,6 @@ void Attender::run(const AttendLayer& layer, std::span<const SequenceRows> seque
     w.segment_state.ensure(partial_floats(kAttendRows, d));
     w.positions.resize(kAttendRows);
   }
-  write(layer, sequences);
   plan(layer, sequences);
   // Enough items to keep everybody busy to the end: each runs its pages by itself.
   const bool shared = sequences.size() > 1 && find_shared_pages(layer.layer);

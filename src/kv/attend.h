@@ -14,36 +14,24 @@
 #include "base/buffer.h"
 #include "base/thread_pool.h"
 #include "kernel/kernels.h"
-#include "kv/sequence_cache.h"
+#include "kv/attend_layer.h"
+#include "kv/policy.h"
+#include "kv/sparse_prefill.h"
 
 namespace fathom::kv {
 
-// A sequence's share of a step: rows [first_row, first_row + tokens) of q, k and v, whose tokens
-// are the last of its cache (extend() has made room for them).
-struct SequenceRows {
-  SequenceCache* cache = nullptr;
-  size_t first_row = 0;
-  size_t tokens = 0;
-};
-
-struct AttendLayer {
-  size_t layer = 0;
-  size_t heads = 0;          // query heads
-  const float* q = nullptr;  // [rows][heads][head_dim], rotated
-  const float* k = nullptr;  // [rows][kv_heads][head_dim], rotated
-  const float* v = nullptr;  // [rows][kv_heads][head_dim]
-  float* out = nullptr;      // [rows][heads][head_dim]
-  float scale = 1.0f;
-  float soft_cap = 0.0f;  // 0: none
-  int32_t window = 0;     // 0: none
-};
-
 class Attender {
  public:
-  Attender(ThreadPool& pool, const kernel::Kernels& kernels);
+  // `prefill`: how chunks of more than one token are read; null: every key.
+  Attender(ThreadPool& pool, const kernel::Kernels& kernels,
+           std::shared_ptr<const PrefillPolicy> prefill = nullptr);
 
   // Writes k and v to the caches, then fills out. Allocates only while its scratch still grows.
   void run(const AttendLayer& layer, std::span<const SequenceRows> sequences);
+
+  // Of what the prefill policy decided since reset_account().
+  const PrefillAccount& account() const { return sparse_.account(); }
+  void reset_account() { sparse_.reset_account(); }
 
  private:
   // A tile of query rows of one kv head of one sequence. Row r belongs to token (first + r) / group
@@ -71,6 +59,7 @@ class Attender {
     size_t begin, end;
   };
   void write(const AttendLayer& layer, std::span<const SequenceRows> sequences);
+  void attend_densely(const AttendLayer& layer, std::span<const SequenceRows> sequences);
   void plan(const AttendLayer& layer, std::span<const SequenceRows> sequences);
   bool find_shared_pages(size_t layer);
   bool join_chain(size_t layer, size_t leader, size_t item);
@@ -88,6 +77,9 @@ class Attender {
 
   ThreadPool& pool_;
   const kernel::Kernels& kernels_;
+  std::shared_ptr<const PrefillPolicy> prefill_;
+  SparsePrefill sparse_;
+  std::vector<SequenceRows> dense_;  // of a step, those that the policy does not concern
   std::vector<Item> items_;
   std::vector<Segment> segments_;
   std::vector<Task> tasks_;

@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "kernel/page_code.h"
 
 namespace fathom::kv {
 
@@ -134,6 +135,32 @@ void SequenceCache::write(size_t layer, size_t kv_head, size_t first, const Rows
     const Page& page = *head.pages_[at / kPageTokens];
     codec_->write(page.data, shape_.head_dim, at % kPageTokens, rows.k + i * rows.stride,
                   rows.v + i * rows.stride);
+  }
+}
+
+void HeadCache::copy_token(const StoreCodec& codec, size_t d, size_t index, PageData to,
+                           size_t slot) const {
+  const Page& from = *pages_[index / kPageTokens];
+  if (!from.sealed) {
+    codec.copy_slot(from.data, index % kPageTokens, to, slot, d);
+    return;
+  }
+  std::vector<float> k(d), v(d);
+  codec.read_sealed(from.data, d, index % kPageTokens, k.data(), v.data());
+  codec.write(to, d, slot, k.data(), v.data());
+}
+
+void SequenceCache::read_keys(size_t layer, size_t kv_head, size_t first,
+                              std::span<float> out) const {
+  const size_t d = shape_.head_dim, end = first + out.size() / d;
+  const std::span<const kernel::PageView> pages = head(layer, kv_head).pages();
+  FATHOM_DCHECK(end <= head(layer, kv_head).length());
+  std::vector<float> whole(kPageTokens * d);
+  for (size_t at = first; at < end;) {
+    const size_t slot = at % kPageTokens, n = std::min(kPageTokens - slot, end - at);
+    kernel::page_keys(pages[at / kPageTokens], d, whole.data());
+    std::copy_n(whole.data() + slot * d, n * d, out.data() + (at - first) * d);
+    at += n;
   }
 }
 

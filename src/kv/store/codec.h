@@ -53,6 +53,11 @@ class StoreCodec {
   virtual void read_sealed(PageData page, size_t head_dim, size_t slot, float* k, float* v) const {
     read(page, head_dim, slot, k, v);
   }
+  // A slot of a plain page that holds nothing but finite numbers.
+  virtual void clear_slot(PageData page, size_t head_dim, size_t slot) const = 0;
+  // Copies a slot of one plain page to another.
+  virtual void copy_slot(PageData from, size_t from_slot, PageData to, size_t to_slot,
+                         size_t head_dim) const = 0;
   // Encodes a full plain page into a sealed one.
   virtual void seal(PageData /*plain*/, size_t /*head_dim*/, PageData /*sealed*/) const {}
 };

@@ -61,6 +61,14 @@ class CodedCodec final : public StoreCodec {
     }
   }
 
+  void clear_slot(PageData page, size_t d, size_t slot) const override {
+    plain_->clear_slot(page, d, slot);
+  }
+  void copy_slot(PageData from, size_t from_slot, PageData to, size_t to_slot,
+                 size_t d) const override {
+    plain_->copy_slot(from, from_slot, to, to_slot, d);
+  }
+
   void seal(PageData from, size_t d, PageData to) const override {
     const size_t width = kernel::padded_head_dim(d);
     std::vector<float> keys(d * kPageTokens), values(kPageTokens * width), k(d), v(d);
