@@ -291,6 +291,12 @@ TEST(Cli, PerplexityOfAText) {
   EXPECT_EQ(fathom("perplexity -f " + shell_word(text) + " --chunk 100000").code, 2);
 }
 
+TEST(Cli, MethodsThatAModelCannotRunYetAreRefused) {
+  const Outcome one = fathom("run -p hello -n 1 --kv prefill=a_shape");
+  EXPECT_EQ(one.code, 4);
+  EXPECT_NE(one.err.find("a prefill method cannot be run on a model yet"), std::string::npos);
+}
+
 TEST(Cli, PoliciesAreListed) {
   EXPECT_NE(fathom("policies").out.find("store"), std::string::npos);
   EXPECT_EQ(fathom("policies f16 --json").parsed().size(), 1u);
