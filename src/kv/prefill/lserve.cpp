@@ -1,7 +1,7 @@
 #include "kv/prefill/lserve.h"
 
 #include "base/error.h"
-#include "kv/prefill/head_table.h"
+#include "kv/head_table.h"
 #include "kv/prefill/selection.h"
 
 namespace fathom::kv {

@@ -4,7 +4,7 @@
 // LServe: Efficient Long-sequence LLM Serving with Unified Sparse Attention, 2025,
 // arXiv:2502.14866, with the heads of DuoAttention, 2024, arXiv:2410.10819; masks and the choice of
 // heads checked against their repositories. Which heads stream comes from a table
-// (kv/prefill/head_table.h): the `share` of them with the smallest values, over all layers
+// (kv/head_table.h): the `share` of them with the smallest values, over all layers
 // together. Without a table all of them stream.
 #pragma once
 

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "kv/prefill/head_table.h"
+#include "kv/head_table.h"
 #include "kv/replay/attend_lists.h"
 #include "support/method_reference.h"
 #include "support/prefill_lists.h"

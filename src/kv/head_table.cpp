@@ -1,4 +1,4 @@
-#include "kv/prefill/head_table.h"
+#include "kv/head_table.h"
 
 #include <algorithm>
 #include <charconv>
