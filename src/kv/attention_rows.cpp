@@ -16,8 +16,8 @@ constexpr size_t kBlock = 64;  // keys that stay in L1 while 8 rows read them
 size_t tokens_up_to(const HeadView& head, size_t position) {
   if (!head.positions) return std::min(head.tokens, position + 1);
   const auto* end = head.positions + head.tokens;
-  return static_cast<size_t>(
-      std::upper_bound(head.positions, end, static_cast<int32_t>(position)) - head.positions);
+  return static_cast<size_t>(std::upper_bound(head.positions, end, static_cast<int32_t>(position)) -
+                             head.positions);
 }
 
 void key_scores(const HeadView& head, const float* q, size_t first, std::span<float> out) {

@@ -44,6 +44,7 @@ double to_number(std::string_view text, bool& ok) {
 }
 
 void check(const ParameterInfo& p, const std::string& value, std::string_view where) {
+  if (p.choices == kAnyText) return;
   if (!p.choices.empty()) {
     if (is_choice(p.choices, value)) return;
     throw with_hint(usage_error(where, "'{}' cannot be '{}'", p.name, value),

@@ -14,10 +14,12 @@ enum class Stage : uint8_t { kPrefill, kKeep, kStore, kFetch };
 inline constexpr size_t kStages = 4;
 std::string_view stage_name(Stage stage);
 
+inline constexpr std::string_view kAnyText = "TEXT";
+
 struct ParameterInfo {
   std::string_view name;
   std::string_view value;    // the default, as it would be typed
-  std::string_view choices;  // "a|b|c"; "" for a number
+  std::string_view choices;  // "a|b|c"; "" for a number; kAnyText for a word such as a file name
   double low = 0, high = 0;  // of a number
   std::string_view help;
 };
@@ -26,10 +28,10 @@ struct MethodInfo {
   Stage stage = Stage::kPrefill;
   std::string_view name;
   std::string_view summary;
-  std::string_view paper;  // title, year, arXiv number; "" for what needs none
-  std::string_view needs;  // beside keys and queries, such as "a head table"; "" for nothing
-  std::string_view cost;   // of the method itself
-  std::span<const ParameterInfo> parameters;
+  std::string_view paper = {};  // title, year, arXiv number; "" for what needs none
+  std::string_view needs = {};  // beside keys and queries, such as "a head table"; "" for nothing
+  std::string_view cost = {};   // of the method itself
+  std::span<const ParameterInfo> parameters = {};
 };
 
 // A method's parameters: what was typed, and defaults for the rest. Every name and value was

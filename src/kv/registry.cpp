@@ -1,5 +1,19 @@
 #include "kv/registry.h"
 
+#include "kv/keep/adakv.h"
+#include "kv/keep/duo.h"
+#include "kv/keep/expected_attention.h"
+#include "kv/keep/h2o.h"
+#include "kv/keep/key_diff.h"
+#include "kv/keep/key_norm.h"
+#include "kv/keep/merging.h"
+#include "kv/keep/pyramid.h"
+#include "kv/keep/razor.h"
+#include "kv/keep/scissorhands.h"
+#include "kv/keep/sirllm.h"
+#include "kv/keep/snapkv.h"
+#include "kv/keep/streaming.h"
+#include "kv/keep/tova.h"
 #include "kv/store/plain.h"
 
 namespace fathom::kv {
@@ -51,6 +65,20 @@ std::span<const Method> all_methods() {
   static const Method methods[] = {
       prefill(simple("dense", "every query attends to every key before it; exact"), nothing),
       keep(simple("all", "every token stays; exact"), nothing),
+      keep(streaming_info(), make_streaming),
+      keep(snapkv_info(), make_snapkv),
+      keep(expected_attention_info(), make_expected_attention),
+      keep(h2o_info(), make_h2o),
+      keep(scissorhands_info(), make_scissorhands),
+      keep(tova_info(), make_tova),
+      keep(key_norm_info(), make_key_norm),
+      keep(key_diff_info(), make_key_diff),
+      keep(sirllm_info(), make_sirllm),
+      keep(adakv_info(), make_adakv),
+      keep(pyramid_info(), make_pyramid),
+      keep(merging_info(), make_merging),
+      keep(duo_info(), make_duo),
+      keep(razor_info(), make_razor),
       store(simple("auto", "bf16 where the processor multiplies it natively, else f16"),
             native_codec),
       store(simple("f32", "32-bit floats; for tests and for judging other formats"),

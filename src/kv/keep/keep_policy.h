@@ -15,13 +15,13 @@
 namespace fathom::kv {
 
 struct KeepView {
-  size_t layers = 0;                   // of the model; the layer is heads[0].layer
-  size_t prompt = 0;                   // tokens of the prompt
-  std::span<const HeadView> heads;     // [kv heads], values included
-  std::span<const QueryView> queries;  // [kv heads]: the last queries, at most needs().window
+  size_t layers = 0;                        // of the model; the layer is heads[0].layer
+  size_t prompt = 0;                        // tokens of the prompt
+  std::span<const HeadView> heads = {};     // [kv heads], values included
+  std::span<const QueryView> queries = {};  // [kv heads]: the last queries, at most needs().window
   // Sums of the attention that each stored token has received, [kv heads] of [tokens] each, of the
   // queries so far, averaged over the group. Empty where the policy does not ask for them.
-  std::span<const float* const> received;
+  std::span<const float* const> received = {};
 };
 
 // What select() reads beside keys and values. The engine asks once, when it loads the policy.
