@@ -10,8 +10,12 @@ ExpectedAttentionOptions all_queries(float epsilon) { return {1u << 20, 4, 512, 
 
 void expect_as_kvpress(const std::string& name, float epsilon) {
   const auto scorer = expected_attention_scorer(all_queries(epsilon));
-  const auto keep =
-      make_budgeted(expected_attention_scorer(all_queries(epsilon)), even_budget(256), {4, 0});
+  const auto keep = make_expected_attention(Parameters(expected_attention_info(),
+                                                       {{"budget", "256"},
+                                                        {"window", "1000000"},
+                                                        {"recent", "0"},
+                                                        {"eps", epsilon > 0 ? "0.01" : "0"}},
+                                                       "test"));
   KeptLayer layer(recorded_layer(), 1);
   const KeepView& view = layer.append(2048, keep->needs());
   const auto scores = scores_of(*scorer, view, {4, 0});

@@ -8,8 +8,8 @@ namespace {
 constexpr Tolerance kScores{5e-5, 0};
 
 std::unique_ptr<const KeepPolicy> h2o(size_t heavy, size_t recent) {
-  return make_budgeted(received_scorer(ReceivedNorm::kSum), even_budget(heavy + recent),
-                       {0, recent}, Eviction::kAlways);
+  return make_h2o(Parameters(
+      h2o_info(), {{"heavy", std::to_string(heavy)}, {"recent", std::to_string(recent)}}, "test"));
 }
 
 // Kept sets and sums after the prompt (row 0) and each of 8 decode steps; outputs of the steps.

@@ -8,7 +8,8 @@ namespace {
 TEST(KeyNorm, DecidesAsKvpress) {
   FATHOM_NEEDS_METHOD_REFERENCE();
   const auto scorer = key_norm_scorer();
-  const auto keep = make_budgeted(key_norm_scorer(), even_budget(256), {});
+  const auto keep = make_key_norm(
+      Parameters(key_norm_info(), {{"budget", "256"}, {"sinks", "0"}, {"recent", "0"}}, "test"));
   KeptLayer layer(recorded_layer(), 1);
   const KeepView& view = layer.append(2048, {});
   const auto scores = scores_of(*scorer, view, {});

@@ -9,7 +9,11 @@ namespace {
 constexpr Tolerance kScores{5e-5, 1e-7};
 
 std::unique_ptr<const KeepPolicy> policy(SnapKvOptions options) {
-  return make_budgeted(snapkv_scorer(options), even_budget(256), {0, options.window});
+  return make_snapkv(Parameters(snapkv_info(),
+                                {{"budget", "256"},
+                                 {"pool", options.pooling == Pooling::kMax ? "max" : "avg"},
+                                 {"kernel", std::to_string(options.kernel)}},
+                                "test"));
 }
 
 TEST(SnapKv, AveragePoolingDecidesAsKvpress) {

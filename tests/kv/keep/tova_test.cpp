@@ -8,7 +8,7 @@ namespace {
 TEST(Tova, DecidesAsKvpress) {
   FATHOM_NEEDS_METHOD_REFERENCE();
   const auto scorer = tova_scorer();
-  const auto keep = make_budgeted(tova_scorer(), even_budget(256), {0, 1});
+  const auto keep = make_tova(Parameters(tova_info(), {{"budget", "256"}}, "test"));
   expect_scored_as_reference({"tova", scorer.get(), keep.get(), {5e-5, 1e-7}, {0, 1}});
 }
 
@@ -19,7 +19,7 @@ TEST(Tova, EvictsTheLeastAttendedTokenAtEveryStep) {
   head.head_dim = 1, head.k = k.data(), head.v = v.data(), head.tokens = 6;
   QueryView query;
   query.tokens = 1, query.first = 5, query.stride = 1, query.q = q.data();
-  const auto keep = make_budgeted(tova_scorer(), even_budget(4), {0, 1}, Eviction::kAlways);
+  const auto keep = make_tova(Parameters(tova_info(), {{"budget", "4"}}, "test"));
   std::vector<std::vector<int32_t>> kept(1);
   keep->select({.layers = 1, .prompt = 6, .heads = {&head, 1}, .queries = {&query, 1}}, kept);
   EXPECT_EQ(kept[0], (std::vector<int32_t>{0, 3, 4, 5}));
