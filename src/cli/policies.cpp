@@ -13,7 +13,9 @@ Json describe(const kv::MethodInfo& m) {
   Json parameters = Json::array();
   for (const kv::ParameterInfo& p : m.parameters) {
     Json one = {{"name", p.name}, {"default", p.value}, {"help", p.help}};
-    if (p.choices.empty()) {
+    if (p.choices == kv::kAnyText) {
+      one["text"] = true;
+    } else if (p.choices.empty()) {
       one["range"] = {p.low, p.high};
     } else {
       one["choices"] = p.choices;
@@ -26,6 +28,7 @@ Json describe(const kv::MethodInfo& m) {
           {"paper", m.paper},
           {"needs", m.needs},
           {"cost", m.cost},
+          {"exact", m.exact},
           {"parameters", parameters}};
 }
 
@@ -35,9 +38,11 @@ std::string page(const kv::MethodInfo& m) {
   if (!m.paper.empty()) out += fmt::format("  paper: {}\n", m.paper);
   if (!m.needs.empty()) out += fmt::format("  needs: {}\n", m.needs);
   if (!m.cost.empty()) out += fmt::format("  cost:  {}\n", m.cost);
+  if (!m.exact.empty()) out += fmt::format("  exact: {}\n", m.exact);
   for (const kv::ParameterInfo& p : m.parameters) {
-    const std::string range =
-        p.choices.empty() ? fmt::format("{} to {}", p.low, p.high) : std::string(p.choices);
+    std::string range(p.choices);
+    if (p.choices == kv::kAnyText) range = "a word without spaces, commas and parentheses";
+    if (p.choices.empty()) range = fmt::format("{} to {}", p.low, p.high);
     out += fmt::format("  {:<12} {} (default {}; {})\n", p.name, p.help, p.value, range);
   }
   return out;

@@ -16,7 +16,7 @@ namespace fathom::kernel {
 namespace {
 
 const Kernels kScalar{"scalar",           [] { return true; }, scalar_matmul, scalar_attend,
-                      scalar_elementwise, scalar_limits,       KvFormat::kF16};
+                      scalar_elementwise, scalar_score,        scalar_limits, KvFormat::kF16};
 
 #if defined(__x86_64__)
 LimitKernels with_bf16(LimitKernels limits) {
@@ -26,15 +26,19 @@ LimitKernels with_bf16(LimitKernels limits) {
 
 const Kernels kAvx2{"avx2",           [] { return cpu_features().avx2; },
                     avx2_matmul,      avx2_attend,
-                    avx2_elementwise, avx2_limits,
-                    KvFormat::kF16};
+                    avx2_elementwise, avx2_score,
+                    avx2_limits,      KvFormat::kF16};
 const Kernels kAvx512{"avx512",           [] { return cpu_features().avx512; },
                       avx512_matmul,      avx512_attend,
-                      avx512_elementwise, avx512_limits,
-                      KvFormat::kF16};
-const Kernels kAvx512Bf16{"avx512bf16",       [] { return cpu_features().avx512_bf16; },
-                          avx512bf16_matmul,  avx512bf16_attend,
-                          avx512_elementwise, with_bf16(avx512_limits),
+                      avx512_elementwise, avx512_score,
+                      avx512_limits,      KvFormat::kF16};
+const Kernels kAvx512Bf16{"avx512bf16",
+                          [] { return cpu_features().avx512_bf16; },
+                          avx512bf16_matmul,
+                          avx512bf16_attend,
+                          avx512_elementwise,
+                          avx512_score,
+                          with_bf16(avx512_limits),
                           KvFormat::kBF16};
 const Kernels* const kTables[] = {&kAvx512Bf16, &kAvx512, &kAvx2, &kScalar};
 #else

@@ -17,6 +17,7 @@
 #include "kernel/elementwise.h"
 #include "kernel/limits.h"
 #include "kernel/matmul.h"
+#include "kernel/score.h"
 
 namespace fathom::kernel {
 
@@ -26,6 +27,7 @@ struct Kernels {
   MatmulFn (*matmul)(TensorType type);
   AttendFn (*attend)(KvFormat format);
   ElementwiseKernels elementwise;
+  ScoreKernels score;
   LimitKernels limits;
   // The cache format that this instruction set multiplies fastest.
   KvFormat native_kv;

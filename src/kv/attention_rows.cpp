@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernel/kernels.h"
 #include "kv/vector.h"
 
 namespace fathom::kv {
 namespace {
 
-constexpr size_t kRows = 8;
-constexpr size_t kBlock = 64;  // keys that stay in L1 while 8 rows read them
+constexpr size_t kRows = 8;  // queries that share one reading of the keys
 
 }  // namespace
 
@@ -21,29 +21,40 @@ size_t tokens_up_to(const HeadView& head, size_t position) {
 }
 
 void key_scores(const HeadView& head, const float* q, size_t first, std::span<float> out) {
-  for (size_t i = 0; i < out.size(); ++i) out[i] = dot(q, head.key(first + i), head.head_dim);
+  kernel::default_kernels().score.scores({.a = q,
+                                          .a_stride = head.head_dim,
+                                          .rows = 1,
+                                          .b = head.key(first),
+                                          .b_stride = head.head_dim,
+                                          .columns = out.size(),
+                                          .inner = head.head_dim,
+                                          .out = out.data(),
+                                          .out_stride = out.size()});
 }
 
 void for_each_weights_row(const HeadView& head, const QueryView& queries, WeightsRow row) {
-  const size_t rows = queries.group * queries.tokens;
-  std::vector<float> weights(kRows * head.tokens);
-  for (size_t begin = 0; begin < rows; begin += kRows) {
-    const size_t count = std::min(kRows, rows - begin);
-    for (size_t at = 0; at < head.tokens; at += kBlock) {
-      const size_t keys = std::min(kBlock, head.tokens - at);
-      for (size_t r = 0; r < count; ++r) {
-        const size_t i = begin + r;
-        const float* q = queries.row(i / queries.group, i % queries.group, head.head_dim);
-        key_scores(head, q, at, {weights.data() + r * head.tokens + at, keys});
-      }
+  const size_t n = head.tokens, group = queries.group;
+  std::vector<float> weights(group * kRows * n);  // [group][kRows][n]
+  for (size_t first = 0; first < queries.tokens; first += kRows) {
+    const size_t count = std::min(kRows, queries.tokens - first);
+    for (size_t g = 0; g < group; ++g) {
+      kernel::default_kernels().score.scores({.a = queries.row(first, g, head.head_dim),
+                                              .a_stride = queries.stride,
+                                              .rows = count,
+                                              .b = head.k,
+                                              .b_stride = head.head_dim,
+                                              .columns = n,
+                                              .inner = head.head_dim,
+                                              .scale = head.scale,
+                                              .out = weights.data() + g * kRows * n,
+                                              .out_stride = n});
     }
-    for (size_t r = 0; r < count; ++r) {
-      const size_t i = begin + r, query = i / queries.group;
-      const size_t visible = tokens_up_to(head, queries.first + query);
-      const std::span<float> w(weights.data() + r * head.tokens, visible);
-      for (float& x : w) x *= head.scale;
+    for (size_t i = 0; i < count * group; ++i) {
+      const size_t query = i / group, g = i % group;
+      const size_t visible = tokens_up_to(head, queries.first + first + query);
+      const std::span<float> w(weights.data() + (g * kRows + query) * n, visible);
       softmax(w);
-      row(i % queries.group, query, w);
+      row(g, first + query, w);
     }
   }
 }

@@ -10,7 +10,8 @@ namespace fathom::kv {
 
 // Calls row(group head, query, weights) for every query and query head: weights[t] is the softmax
 // weight of stored token t, over the tokens at positions up to the query's, which are all of
-// weights. Keys are read once for every 8 rows; group * tokens * n * head_dim multiply-adds.
+// weights. A query's heads follow each other. Keys are read once for every 8 queries and head;
+// group * tokens * n * head_dim multiply-adds.
 using WeightsRow = FunctionRef<void(size_t head, size_t query, std::span<const float> weights)>;
 void for_each_weights_row(const HeadView& head, const QueryView& queries, WeightsRow row);
 

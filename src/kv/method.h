@@ -26,12 +26,15 @@ struct ParameterInfo {
 
 struct MethodInfo {
   Stage stage = Stage::kPrefill;
-  std::string_view name;
-  std::string_view summary;
+  std::string_view name = {};
+  std::string_view summary = {};
   std::string_view paper = {};  // title, year, arXiv number; "" for what needs none
   std::string_view needs = {};  // beside keys and queries, such as "a head table"; "" for nothing
   std::string_view cost = {};   // of the method itself
   std::span<const ParameterInfo> parameters = {};
+  // Parameters, as typed, with which a method that leaves out keys leaves out none: "threshold=1".
+  // Tests hold it to that. "" for a method that has no such setting.
+  std::string_view exact = {};
 };
 
 // A method's parameters: what was typed, and defaults for the rest. Every name and value was

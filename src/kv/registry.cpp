@@ -14,6 +14,14 @@
 #include "kv/keep/snapkv.h"
 #include "kv/keep/streaming.h"
 #include "kv/keep/tova.h"
+#include "kv/prefill/a_shape.h"
+#include "kv/prefill/anchor.h"
+#include "kv/prefill/flexprefill.h"
+#include "kv/prefill/hip.h"
+#include "kv/prefill/lserve.h"
+#include "kv/prefill/minference.h"
+#include "kv/prefill/tri_shape.h"
+#include "kv/prefill/xattention.h"
 #include "kv/store/plain.h"
 
 namespace fathom::kv {
@@ -64,6 +72,14 @@ std::span<const Method> all_methods() {
   // The first of a stage is its default.
   static const Method methods[] = {
       prefill(simple("dense", "every query attends to every key before it; exact"), nothing),
+      prefill(a_shape_info(), make_a_shape),
+      prefill(tri_shape_info(), make_tri_shape),
+      prefill(xattention_info(), make_xattention),
+      prefill(minference_info(), make_minference),
+      prefill(flexprefill_info(), make_flexprefill),
+      prefill(anchor_info(), make_anchor),
+      prefill(hip_info(), make_hip),
+      prefill(lserve_info(), make_lserve),
       keep(simple("all", "every token stays; exact"), nothing),
       keep(streaming_info(), make_streaming),
       keep(snapkv_info(), make_snapkv),

@@ -1,5 +1,5 @@
-// Arithmetic on contiguous floats that policies share. Sums run in 16 lanes, so that compilers
-// vectorise them for any instruction set and every machine gets the same bits.
+// Arithmetic on contiguous floats that policies share, for what is too small for a kernel. Sums run
+// in 16 lanes, which compilers vectorise. Many rows at once: kernel/score.h.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,7 @@ void add_scaled(float a, const float* x, size_t n, float* y);
 float norm(const float* x, size_t n);
 // x = x / |x|; all zero stays so.
 void normalize(float* x, size_t n);
-// x = softmax(x); nothing for an empty one. Relative error of each weight below 1e-6 plus the
-// error of the logits.
+// x = softmax(x); nothing for an empty one.
 void softmax(std::span<float> x);
 
 }  // namespace fathom::kv

@@ -8,6 +8,7 @@ namespace fathom::kernel {
 MatmulFn avx2_matmul(TensorType type);
 AttendFn avx2_attend(KvFormat format);
 extern const ElementwiseKernels avx2_elementwise;
+extern const ScoreKernels avx2_score;
 extern const LimitKernels avx2_limits;
 
 }  // namespace fathom::kernel

@@ -8,6 +8,7 @@ namespace fathom::kernel {
 MatmulFn avx512_matmul(TensorType type);
 AttendFn avx512_attend(KvFormat format);
 extern const ElementwiseKernels avx512_elementwise;
+extern const ScoreKernels avx512_score;
 extern const LimitKernels avx512_limits;
 
 }  // namespace fathom::kernel

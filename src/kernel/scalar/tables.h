@@ -8,6 +8,7 @@ namespace fathom::kernel {
 MatmulFn scalar_matmul(TensorType type);
 AttendFn scalar_attend(KvFormat format);
 extern const ElementwiseKernels scalar_elementwise;
+extern const ScoreKernels scalar_score;
 extern const LimitKernels scalar_limits;
 
 }  // namespace fathom::kernel

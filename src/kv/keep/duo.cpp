@@ -1,7 +1,7 @@
 #include "kv/keep/duo.h"
 
 #include "kv/keep/budgeted.h"
-#include "kv/keep/head_table.h"
+#include "kv/keep/table_budget.h"
 
 namespace fathom::kv {
 namespace {
@@ -27,7 +27,7 @@ MethodInfo duo_info() {
 
 std::unique_ptr<const KeepPolicy> make_duo(const Parameters& p) {
   const Window window{p.count("sinks"), p.count("recent"), 0};
-  const HeadTable table = HeadTable::read(p.text("heads"));
+  const HeadTable table = required_table(p);
   return make_budgeted(nullptr, table_budget(table, p.number("sparsity"), window),
                        {window.sinks, window.recent}, Eviction::kAlways);
 }

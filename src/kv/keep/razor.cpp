@@ -1,7 +1,7 @@
 #include "kv/keep/razor.h"
 
 #include "kv/keep/budgeted.h"
-#include "kv/keep/head_table.h"
+#include "kv/keep/table_budget.h"
 #include "kv/vector.h"
 
 namespace fathom::kv {
@@ -63,7 +63,7 @@ MethodInfo razor_info() {
 
 std::unique_ptr<const KeepPolicy> make_razor(const Parameters& p) {
   const Window window{p.count("sinks"), p.count("recent"), p.number("share")};
-  const HeadTable table = HeadTable::read(p.text("heads"));
+  const HeadTable table = required_table(p);
   return std::make_unique<Razor>(make_budgeted(nullptr,
                                                table_budget(table, p.number("sparsity"), window),
                                                {window.sinks, window.recent}, Eviction::kAlways));

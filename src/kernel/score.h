@@ -1,0 +1,30 @@
+// Products of many queries with many keys, and softmax over a row of them: what policies need to
+// decide which keys are worth reading.
+#pragma once
+
+#include <cstddef>
+
+namespace fathom::kernel {
+
+// out[r][c] = scale * (a[r] . b[c]) for r < rows, c < columns. Rows of a and b are `inner` floats,
+// their starts `a_stride` and `b_stride` floats apart; sums are f32. `b` is read once for all rows,
+// so hand over as many rows as stay in the second-level cache.
+struct ScoreArgs {
+  const float* a = nullptr;
+  size_t a_stride = 0, rows = 0;
+  const float* b = nullptr;
+  size_t b_stride = 0, columns = 0;
+  size_t inner = 0;
+  float scale = 1.0f;
+  float* out = nullptr;
+  size_t out_stride = 0;
+};
+
+struct ScoreKernels {
+  void (*scores)(const ScoreArgs&);
+  // x = e^x / sum e^x, in place. Numbers may be -inf, but not all of them.
+  void (*softmax)(float* x, size_t n);
+  float (*row_max)(const float* x, size_t n);  // -inf for an empty row
+};
+
+}  // namespace fathom::kernel

@@ -1,0 +1,20 @@
+// Attention over chosen keys, by definition: what a recording's policies are judged by, and what
+// kernels for lists can be tested against. Arithmetic in f64.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kv/prefill/prefill_policy.h"
+
+namespace fathom::kv {
+
+// Indices of the keys that the query with this index sees of a list, ascending.
+void visible_keys(const RowList& list, size_t query, std::vector<int32_t>& keys);
+
+// out [head_dim] = softmax over the keys of scale * q . k, times v; returns ln sum e^score. No
+// keys: 0 and -inf. REQUIRES: head.v is set.
+double attend_keys(const HeadView& head, const float* q, std::span<const int32_t> keys, float* out);
+
+}  // namespace fathom::kv
