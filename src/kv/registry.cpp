@@ -1,5 +1,12 @@
 #include "kv/registry.h"
 
+#include "kv/fetch/emllm.h"
+#include "kv/fetch/infllm.h"
+#include "kv/fetch/longheads.h"
+#include "kv/fetch/lserve.h"
+#include "kv/fetch/quest.h"
+#include "kv/fetch/recycled.h"
+#include "kv/fetch/sentence.h"
 #include "kv/keep/adakv.h"
 #include "kv/keep/duo.h"
 #include "kv/keep/expected_attention.h"
@@ -103,6 +110,13 @@ std::span<const Method> all_methods() {
       store(simple("bf16", "16-bit floats with the range of f32, relative error 2^-8"),
             plain<KvFormat::kBF16>),
       fetch(simple("all", "every query reads every kept page; exact"), nothing),
+      fetch(quest_info(), make_quest),
+      fetch(lserve_fetch_info(), make_lserve_fetch),
+      fetch(infllm_info(), make_infllm),
+      fetch(emllm_info(), make_emllm),
+      fetch(longheads_info(), make_longheads),
+      fetch(sentence_info(), make_sentence),
+      fetch(recycled_info(), make_recycled),
   };
   return methods;
 }

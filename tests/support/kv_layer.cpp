@@ -60,6 +60,7 @@ void RandomLayer::plant(size_t token, float strength) {
     float* k = k_unrotated_.data() + (h * tokens_ + token) * kHeadDim;
     std::fill_n(k, kHeadDim, 0.0f);
     k[slow] = strength;
+    std::copy_n(k, kHeadDim, v_.data() + (h * tokens_ + token) * kHeadDim);
   }
   rotate_all();
 }

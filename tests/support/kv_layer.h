@@ -20,7 +20,7 @@ class RandomLayer {
   size_t tokens() const { return tokens_; }
   size_t kv_heads() const { return kv_heads_; }
   void set_layer(size_t layer) { layer_ = layer; }
-  // Key `token` of every head = strength * the queries' common direction; all queries lean there.
+  // Key and value `token` of every head = strength * one direction, to which all queries lean.
   void plant(size_t token, float strength);
 
   kv::HeadView head(size_t kv_head, size_t tokens) const;
