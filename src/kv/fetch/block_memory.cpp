@@ -82,8 +82,9 @@ void BlockMemory::observe(const HeadView& head, const QueryView& queries,
   seal(head, queries.group);
 }
 
-// A row's columns: distant keys, the remainder, the window. The last two overlap in keys, of which
-// each row sees one or the other.
+// A row's columns: distant keys, the remainder, the window. A key that leaves the window within the
+// block of queries is in the remainder for all of them: the first ones see it twice, as in the
+// authors' code.
 void BlockMemory::add_local_scores(const HeadView& head, const QueryView& queries,
                                    const Runs& distant) {
   const size_t d = head.head_dim, rows = queries.tokens;
@@ -113,9 +114,6 @@ void BlockMemory::add_local_scores(const HeadView& head, const QueryView& querie
       float* row = weights.data() + r * columns;
       const size_t position = queries.first + r;
       const size_t begin = position + 1 - std::min(position + 1, options_.local);
-      for (size_t i = 0; i < rest_keys; ++i) {
-        if (static_cast<size_t>(rest.first) + i >= begin) row[far_keys + i] = -INFINITY;
-      }
       float* near = row + far_keys + rest_keys;
       for (size_t t = window; t < observed_; ++t) {
         if (t < begin || t > position) near[t - window] = -INFINITY;
