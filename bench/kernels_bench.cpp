@@ -11,6 +11,7 @@
 #include "kernel/block_formats.h"
 #include "kernel/cases.h"
 #include "kernel/kernels.h"
+#include "kernel/page_code.h"
 
 namespace fathom::kernel {
 namespace {
@@ -67,22 +68,29 @@ void run_matmul(benchmark::State& state, TensorType type, MatmulCase c) {
   state.counters["B/s"] = Counter(double(p.weights.bytes()), Counter::kIsIterationInvariantRate);
 }
 
+size_t plane_bytes(KvFormat format, Plane plane, size_t head_dim) {
+  if (is_coded(format)) return coded_bytes(format, plane, head_dim);
+  const PlaneShape shape = plane_shape(plane, head_dim);
+  return shape.lines * shape.lanes * (format == KvFormat::kF32 ? 4 : 2);
+}
+
 void run_attend(benchmark::State& state, KvFormat format, AttendCase c) {
   const size_t v_dim = padded_head_dim(c.head_dim);
   const size_t pages = (c.keys + kPageTokens - 1) / kPageTokens;
-  const size_t number = format == KvFormat::kF32 ? 4 : 2;
-  Buffer<std::byte> memory(pages * kPageTokens * (c.head_dim + v_dim) * number);
+  const size_t k_bytes = plane_bytes(format, Plane::kKeys, c.head_dim);
+  const size_t page_bytes = k_bytes + plane_bytes(format, Plane::kValues, c.head_dim);
+  Buffer<std::byte> memory(pages * page_bytes);
   std::vector<PageView> views(pages);
   for (size_t p = 0; p < pages; ++p) {
-    std::byte* k = memory.data() + p * kPageTokens * (c.head_dim + v_dim) * number;
-    views[p] = {k, k + kPageTokens * c.head_dim * number, int32_t(kPageTokens),
-                int32_t(p * kPageTokens), nullptr};
+    std::byte* k = memory.data() + p * page_bytes;
+    views[p] = {k,      k + k_bytes, int32_t(kPageTokens), int32_t(p * kPageTokens), nullptr,
+                format, format};
   }
   std::vector<float> q(c.rows * c.head_dim, 0.1f), max(c.rows), sum(c.rows), out(c.rows * v_dim);
   std::vector<int32_t> positions(c.rows, int32_t(c.keys - 1));
   Buffer<std::byte> scratch(attend_scratch_bytes(c.head_dim));
   AttendArgs a;
-  a.format = format;
+  a.format = is_coded(format) ? default_kernels().native_kv : format;
   a.head_dim = c.head_dim;
   a.rows = c.rows;
   a.q = q.data();
@@ -92,7 +100,7 @@ void run_attend(benchmark::State& state, KvFormat format, AttendCase c) {
   a.page_count = pages;
   a.state = {max.data(), sum.data(), out.data()};
   a.scratch = scratch.data();
-  const AttendFn fn = default_kernels().attend(format);
+  const AttendFn fn = default_kernels().attend(a.format);
   for (auto _ : state) {
     std::fill(max.begin(), max.end(), -1e30f);
     fn(a);
@@ -112,7 +120,8 @@ void register_all() {
     }
   }
   const std::pair<KvFormat, const char*> formats[] = {
-      {KvFormat::kF32, "f32"}, {KvFormat::kF16, "f16"}, {KvFormat::kBF16, "bf16"}};
+      {KvFormat::kF32, "f32"}, {KvFormat::kF16, "f16"}, {KvFormat::kBF16, "bf16"},
+      {KvFormat::kQ8, "q8"},   {KvFormat::kQ4, "q4"},   {KvFormat::kQ2, "q2"}};
   for (const auto& [format, name] : formats) {
     for (const AttendCase& c : kAttendBenchCases) {
       benchmark::RegisterBenchmark(fmt::format("attend/{}/{}", name, c.name).c_str(), run_attend,

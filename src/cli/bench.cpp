@@ -17,6 +17,8 @@ struct BenchArgs {
   std::vector<size_t> prompts = {512}, generates = {128}, depths = {0};
   std::vector<int> threads = {0};
   std::vector<std::string> policies = {""};
+  std::vector<size_t> sequences = {1};
+  std::string depth_of = "shared";
   size_t repetitions = 5, batch = 512;
   bool json = false;
 };
@@ -34,6 +36,12 @@ class BenchCommand {
       throw with_hint(usage_error("-o", "'{}' is not a format", args.output),
                       "known: md, json, csv");
     }
+    if (args.depth_of != "shared" && args.depth_of != "own") {
+      throw with_hint(usage_error("--depth-of", "'{}' is neither", args.depth_of), "shared or own");
+    }
+    for (const size_t n : args.sequences) {
+      if (n < 1 || n > 256) throw usage_error("--np", "{} is not between 1 and 256", n);
+    }
     if (args.repetitions == 0) throw usage_error("-r", "0 repetitions measure nothing");
   }
 
@@ -50,6 +58,10 @@ class BenchCommand {
  private:
   std::string format() const { return args_.json ? "json" : args_.output; }
 
+  eval::Depth depth_of() const {
+    return args_.depth_of == "own" ? eval::Depth::kOwn : eval::Depth::kShared;
+  }
+
   std::vector<eval::SpeedTest> tests() const {
     std::vector<eval::SpeedTest> out;
     for (const size_t depth : args_.depths) {
@@ -57,7 +69,9 @@ class BenchCommand {
         if (p > 0) out.push_back({p, 0, depth});
       }
       for (const size_t n : args_.generates) {
-        if (n > 0) out.push_back({0, n, depth});
+        for (const size_t sequences : args_.sequences) {
+          if (n > 0) out.push_back({0, n, depth, sequences, depth_of()});
+        }
       }
     }
     return out;
@@ -138,6 +152,7 @@ class BenchCommand {
                       {"n_prompt", r.test.prompt},
                       {"n_gen", r.test.generate},
                       {"n_depth", r.test.depth},
+                      {"n_parallel", r.test.sequences},
                       {"threads", row.threads},
                       {"kv", row.kv},
                       {"median_tokens_per_second", r.median()},
@@ -161,12 +176,13 @@ class BenchCommand {
   }
 
   std::string as_csv() const {
-    std::string out = "test,n_prompt,n_gen,n_depth,threads,kv,median_ts,limit_ts,share\n";
+    std::string out =
+        "test,n_prompt,n_gen,n_depth,n_parallel,threads,kv,median_ts,limit_ts,share\n";
     for (const Row& row : rows_) {
       const eval::SpeedResult& r = row.result;
-      out += fmt::format("{},{},{},{},{},\"{}\",{:.3f},{:.3f},{:.4f}\n", r.test.name(),
-                         r.test.prompt, r.test.generate, r.test.depth, row.threads, row.kv,
-                         r.median(), r.limit, r.share());
+      out += fmt::format("{},{},{},{},{},{},\"{}\",{:.3f},{:.3f},{:.4f}\n", r.test.name(),
+                         r.test.prompt, r.test.generate, r.test.depth, r.test.sequences,
+                         row.threads, row.kv, r.median(), r.limit, r.share());
     }
     return out;
   }
@@ -193,6 +209,10 @@ Runner add_bench(CLI::App& app) {
   list("-n,--n-gen", args->generates, "Tokens to generate; a list makes a row each, 0 none");
   list("-d,--n-depth", args->depths, "Tokens that are in the cache before; a list");
   list("-t,--threads", args->threads, "Threads; a list; 0: physical cores");
+  list("--np,--parallel", args->sequences, "Sequences that generate together; a list");
+  c->add_option("--depth-of", args->depth_of,
+                "What --np sequences have read: one text, 'shared', or each its 'own'")
+      ->capture_default_str();
   c->add_option("--kv", args->policies, "Cache policy; repeatable");
   c->add_option("-r,--repetitions", args->repetitions, "Runs of each test; the median is printed")
       ->capture_default_str();

@@ -18,8 +18,10 @@ Runner add_tokenize(CLI::App& app);
 Runner add_logits(CLI::App& app);
 Runner add_template(CLI::App& app);
 Runner add_synth(CLI::App& app);
+Runner add_quantize(CLI::App& app);
 Runner add_perplexity(CLI::App& app);
 Runner add_policies(CLI::App& app);
 Runner add_bench(CLI::App& app);
+Runner add_eval(CLI::App& app);
 
 }  // namespace fathom::cli

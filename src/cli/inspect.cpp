@@ -75,12 +75,13 @@ Json memory_json(const file::Checkpoint& checkpoint, const InspectArgs& args) {
     size_t weights = 0;
     for (const file::TensorView& t : checkpoint.tensors()) weights += t.data.size();
     const size_t context = args.context > 0 ? args.context : config.trained_context;
-    const size_t cache = engine::cache_bytes(config, policy, context);
+    const engine::CachePrice price = engine::cache_price(config, policy, ModelOptions{}.batch);
+    const size_t cache = price.bytes(context);
     return {{"context", context},
             {"kv", policy.line},
             {"weight_bytes", weights},
             {"kv_bytes", cache},
-            {"kv_bytes_per_token", engine::cache_bytes(config, policy, 1) / kernel::kPageTokens},
+            {"kv_bytes_per_token", price.page_bytes / kernel::kPageTokens},
             {"total_bytes", weights + cache}};
   } catch (const Error& error) {
     return {{"error", error.what()}, {"hint", error.hint()}};

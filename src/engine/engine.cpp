@@ -54,20 +54,20 @@ MemoryPlan plan_memory(const model::Config& config, size_t weights, const kv::Po
   MemoryPlan plan;
   plan.weight_bytes = weights;
   plan.scratch_bytes = scratch_bytes(config, options.batch);
-  const size_t page = cache_bytes(config, policy, 1);
-  plan.bytes_per_token = page / kernel::kPageTokens;
+  const CachePrice price = cache_price(config, policy, options.batch);
+  plan.bytes_per_token = price.page_bytes / kernel::kPageTokens;
   plan.available = available_memory();
   const size_t fixed = weights + plan.scratch_bytes + kReserve;
   const size_t room = options.kv_bytes > 0     ? options.kv_bytes
                       : plan.available > fixed ? plan.available - fixed
                                                : 0;
-  plan.largest_context = room / page * kernel::kPageTokens;
+  plan.largest_context = price.tokens(room);
   plan.context = options.context > 0 ? options.context
                                      : std::min(config.trained_context, plan.largest_context);
   if (plan.context > plan.largest_context || plan.context == 0) {
     throw with_hint(
         out_of_memory("--ctx", "{} tokens of context need {}, but {} is there for the cache",
-                      plan.context, human_bytes(double(cache_bytes(config, policy, plan.context))),
+                      plan.context, human_bytes(double(price.bytes(plan.context))),
                       human_bytes(double(room))),
         fmt::format("the largest context that fits is {}; a smaller store format (--kv) or more "
                     "memory (--kv-memory) makes room",

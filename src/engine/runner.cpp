@@ -8,9 +8,14 @@
 
 namespace fathom::engine {
 
-size_t cache_bytes(const model::Config& c, const kv::Policy& policy, size_t tokens) {
-  const size_t pages = ceil_div(tokens, kernel::kPageTokens) * c.layers * c.kv_heads;
-  return pages * policy.store->page_bytes(c.head_dim);
+CachePrice cache_price(const model::Config& c, const kv::Policy& policy, size_t batch) {
+  const size_t heads = c.layers * c.kv_heads;
+  const size_t plain = policy.store->page_bytes(c.head_dim) * heads;
+  const size_t sealed = policy.store->sealed_bytes(c.head_dim) * heads;
+  // Pages that are not yet encoded: the tail's, a step's, and one that both may end in.
+  const size_t open =
+      policy.store->seals() ? ceil_div(policy.store->tail() + batch, kernel::kPageTokens) + 1 : 0;
+  return {sealed, open, open * (plain - std::min(plain, sealed))};
 }
 
 Runner::Runner(std::shared_ptr<const model::Model> model, std::shared_ptr<ThreadPool> pool,
@@ -21,7 +26,7 @@ Runner::Runner(std::shared_ptr<const model::Model> model, std::shared_ptr<Thread
       options_(options),
       forward_(std::move(model), *pool_, kernels, options.batch_tokens, options.context),
       pages_(options.kv_bytes),
-      attender_(*pool_, kernels) {}
+      attender_(*pool_, kernels, policy_.prefill) {}
 
 kv::SequenceCache Runner::new_cache() {
   const model::Config& c = config();
@@ -81,6 +86,7 @@ std::span<float> Runner::step(std::span<const StepPart> parts) {
   const std::span<float> logits = logits_.span().first(floats);
   CacheAttention attention(attender_, rows_, config().heads);
   forward_.run({tokens_, positions_, outputs_}, attention, logits);
+  for (const StepPart& part : parts) part.cache->seal(*pool_);
   return logits;
 }
 

@@ -80,7 +80,22 @@ class Runner {
   Buffer<float> logits_;
 };
 
-// Bytes of a cache of `tokens` tokens.
-size_t cache_bytes(const model::Config& config, const kv::Policy& policy, size_t tokens);
+// What a sequence's cache takes.
+struct CachePrice {
+  size_t page_bytes = 0;   // 64 tokens in all heads, encoded
+  size_t open_pages = 0;   // at most so many of them are still in the plain format,
+  size_t extra_bytes = 0;  // which takes so much more
+
+  size_t bytes(size_t tokens) const {
+    const size_t pages = (tokens + kernel::kPageTokens - 1) / kernel::kPageTokens;
+    const size_t open = pages < open_pages ? pages : open_pages;
+    return pages * page_bytes + (open_pages > 0 ? extra_bytes / open_pages * open : 0);
+  }
+  // The most tokens that `room` bytes are enough for.
+  size_t tokens(size_t room) const {
+    return room <= extra_bytes ? 0 : (room - extra_bytes) / page_bytes * kernel::kPageTokens;
+  }
+};
+CachePrice cache_price(const model::Config& config, const kv::Policy& policy, size_t batch);
 
 }  // namespace fathom::engine

@@ -54,40 +54,42 @@ class WorkCount {
  public:
   WorkCount(const engine::Engine& engine) : engine_(engine) {}
 
-  // A step of n tokens behind `depth` others, with one token's logits.
-  Work step(size_t n, size_t depth) const {
+  // A step of n tokens behind `depth` others, with one token's logits, of each sequence.
+  Work step(size_t n, size_t depth, const SpeedTest& test) const {
     const model::Weights& w = engine_.model().weights();
     Work work;
     for (const model::LayerWeights& layer : w.layers) {
       for (const model::Linear* l :
            {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
-        work.add(l->weights, double(n));
+        work.add(l->weights, double(n * test.sequences));
         work.bytes += double(l->weights.bytes());
       }
     }
     const kernel::Matrix& output = w.output.rows() > 0 ? w.output : w.embedding;
-    work.add(output, 1);
+    work.add(output, double(test.sequences));
     work.bytes += double(output.bytes());
-    add_attention(n, depth, work);
+    add_attention(n, depth, test, work);
     return work;
   }
 
  private:
-  void add_attention(size_t n, size_t depth, Work& work) const {
+  void add_attention(size_t n, size_t depth, const SpeedTest& test, Work& work) const {
+    const double sequences = double(test.sequences);
+    const double readers = test.depth_of == Depth::kShared ? 1 : sequences;
     const model::Config& c = engine_.model().config();
     const kv::Policy& policy = engine_.runner().policy();
     for (size_t l = 0; l < c.layers; ++l) {
       const double window = c.windowed(l) ? double(c.window) : 1e18;
       const double keys = std::min(window, double(depth) + (double(n) + 1) / 2);  // a query's mean
-      const double macs = 2.0 * double(n) * keys * double(c.heads * c.head_dim);
+      const double macs = 2.0 * sequences * double(n) * keys * double(c.heads * c.head_dim);
       if (policy.store->format() == kernel::KvFormat::kBF16) {
         work.bf16 += macs;
       } else {
         work.f32 += macs;
       }
       const double read = std::min(window, double(depth + n));
-      work.bytes += read / double(kernel::kPageTokens) * double(c.kv_heads) *
-                    double(policy.store->page_bytes(c.head_dim));
+      work.bytes += readers * read / double(kernel::kPageTokens) * double(c.kv_heads) *
+                    double(policy.store->sealed_bytes(c.head_dim));
     }
   }
 
@@ -100,7 +102,7 @@ Work total_work(const engine::Engine& engine, const SpeedTest& test) {
   const size_t batch = test.prompt > 0 ? engine.runner().options().batch_tokens : 1;
   const size_t tokens = test.prompt > 0 ? test.prompt : test.generate;
   for (size_t at = 0; at < tokens; at += batch) {
-    const Work step = count.step(std::min(batch, tokens - at), test.depth + at);
+    const Work step = count.step(std::min(batch, tokens - at), test.depth + at, test);
     total.int8 += step.int8;
     total.bf16 += step.bf16;
     total.f32 += step.f32;
@@ -109,26 +111,41 @@ Work total_work(const engine::Engine& engine, const SpeedTest& test) {
   return total;
 }
 
-double run_once(engine::Engine& engine, const SpeedTest& test, const kv::SequenceCache& behind,
+using Caches = std::vector<kv::SequenceCache>;
+
+void generate(engine::Engine& engine, Caches& caches, std::span<const TokenId> tokens) {
+  std::vector<engine::StepPart> parts;
+  for (const TokenId& id : tokens) {
+    parts.clear();
+    for (kv::SequenceCache& cache : caches) parts.push_back({&cache, {&id, 1}});
+    engine.runner().step(parts);
+  }
+}
+
+double run_once(engine::Engine& engine, const SpeedTest& test, const Caches& behind,
                 size_t& kv_bytes) {
-  kv::SequenceCache cache = behind.fork();
+  Caches caches;
+  for (size_t i = 0; i < test.sequences; ++i) caches.push_back(behind[i % behind.size()].fork());
   const size_t n = test.prompt > 0 ? test.prompt : test.generate;
   const std::vector<TokenId> tokens = some_tokens(n, engine.tokenizer().size());
   const auto start = Clock::now();
   if (test.prompt > 0) {
-    engine.runner().read(cache, tokens);
+    engine.runner().read(caches[0], tokens);
   } else {
-    for (const TokenId& id : tokens) engine.runner().read(cache, {&id, 1});
+    generate(engine, caches, tokens);
   }
   const std::chrono::duration<double> took = Clock::now() - start;
-  kv_bytes = cache.bytes();
-  return double(n) / took.count();
+  kv_bytes = engine.runner().pages().stats().used_bytes;
+  return double(n * test.sequences) / took.count();
 }
 
 }  // namespace
 
 std::string SpeedTest::name() const {
-  const std::string base = prompt > 0 ? fmt::format("pp{}", prompt) : fmt::format("tg{}", generate);
+  std::string base = prompt > 0 ? fmt::format("pp{}", prompt) : fmt::format("tg{}", generate);
+  if (sequences > 1) {
+    base += fmt::format(" x{} {}", sequences, depth_of == Depth::kShared ? "shared" : "own");
+  }
   return depth > 0 ? fmt::format("{} @ d{}", base, depth) : base;
 }
 
@@ -147,14 +164,16 @@ SpeedResult measure_speed(engine::Engine& engine, const SpeedTest& test, size_t 
                                 engine.context()),
                     "ask for a larger one with --ctx");
   }
-  kv::SequenceCache behind = engine.runner().new_cache();
-  if (test.depth > 0) {
-    engine.runner().read(behind, some_tokens(test.depth, engine.tokenizer().size()), progress);
+  Caches behind;
+  for (size_t i = 0; i < (test.depth_of == Depth::kShared ? 1 : test.sequences); ++i) {
+    behind.push_back(engine.runner().new_cache());
+    if (test.depth == 0) continue;
+    engine.runner().read(behind[i], some_tokens(test.depth, engine.tokenizer().size()), progress);
   }
   SpeedResult result;
   result.test = test;
   const Work work = total_work(engine, test);
-  result.limit = double(n) / work.seconds(limits);
+  result.limit = double(n * test.sequences) / work.seconds(limits);
   result.macs = static_cast<size_t>(work.macs());
   result.bytes = static_cast<size_t>(work.bytes);
   SpeedTest warm_up = test;

@@ -13,17 +13,26 @@
 
 namespace fathom::eval {
 
-// Either `prompt` tokens read or `generate` tokens generated one by one, behind `depth` tokens.
+enum class Depth : uint8_t {
+  kShared,  // all sequences are forks of one text
+  kOwn,     // each has read a text of its own
+};
+
+// Either `prompt` tokens read or `generate` tokens generated one by one, behind `depth` tokens; by
+// several sequences together when generating.
 struct SpeedTest {
   size_t prompt = 0;
   size_t generate = 0;
   size_t depth = 0;
-  std::string name() const;  // "pp512", "tg128 @ d32768", as llama-bench writes it
+  size_t sequences = 1;
+  Depth depth_of = Depth::kShared;
+  std::string name()
+      const;  // "pp512", "tg128 @ d32768", as llama-bench writes it; "tg32 x8 shared"
 };
 
 struct SpeedResult {
   SpeedTest test;
-  std::vector<double> tokens_per_second;  // one a repetition
+  std::vector<double> tokens_per_second;  // of all sequences together; one a repetition
   double limit = 0;                       // tokens a second at the machine's limits
   size_t macs = 0, bytes = 0;             // of the whole test
   size_t kv_bytes = 0;                    // of the cache at its end

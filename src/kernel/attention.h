@@ -4,6 +4,9 @@
 // A page holds up to 64 tokens of one kv head:
 //   f32, f16 : k [head_dim][64]           v [64][v_dim]
 //   bf16     : k [ceil(head_dim/2)][64][2]   v [32][v_dim][2] (pairs of tokens)
+//   coded    : planes of integer codes, see page_code.h
+// Keys and values of a page may differ in format, and pages may: plain ones are in AttendArgs's
+// format, which decides the arithmetic (BF16 products or f32); coded ones are decoded to it.
 // v_dim = head_dim rounded up to 16. Keys lie with tokens in the lanes, so a score never needs a
 // sum across lanes. Slots beyond `tokens` hold finite numbers.
 //
@@ -25,7 +28,8 @@ namespace fathom::kernel {
 inline constexpr size_t kPageTokens = 64;
 inline constexpr size_t kSegmentPages = 16;
 
-enum class KvFormat : uint8_t { kF32, kF16, kBF16 };
+// The last three are codes: page_code.h.
+enum class KvFormat : uint8_t { kF32, kF16, kBF16, kQ8, kQ4, kQ2 };
 
 inline constexpr size_t padded_head_dim(size_t head_dim) { return (head_dim + 15) / 16 * 16; }
 
@@ -35,6 +39,8 @@ struct PageView {
   int32_t tokens = 0;
   int32_t first_position = 0;          // slot i is at first_position + i ...
   const int32_t* positions = nullptr;  // ... or, where this is set, at positions[i] (ascending)
+  KvFormat k_format = KvFormat::kF16;
+  KvFormat v_format = KvFormat::kF16;
 };
 
 // Row r of a tile: q [rows][head_dim]; state [rows] and out [rows][v_dim], f32. Fresh state is
@@ -46,7 +52,7 @@ struct AttendState {
 };
 
 struct AttendArgs {
-  KvFormat format = KvFormat::kF16;
+  KvFormat format = KvFormat::kF16;  // of plain pages
   size_t head_dim = 0;
   size_t rows = 0;                     // at most kAttendRows
   const float* q = nullptr;            // [rows][head_dim]
@@ -69,7 +75,7 @@ inline constexpr size_t kAttendRows = 64;
 // values as floats.
 inline size_t attend_scratch_bytes(size_t head_dim) {
   const size_t d = padded_head_dim(head_dim);
-  return sizeof(float) * (kAttendRows * (d + kPageTokens + 16) + 2 * kPageTokens * d) + 4096;
+  return sizeof(float) * (kAttendRows * (d + kPageTokens + 16) + (2 * kPageTokens + 4) * d) + 4096;
 }
 
 // into = into (+) from, both (max, sum, out) of `rows` rows. Empty partials (max = -inf) are the

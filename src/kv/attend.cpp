@@ -16,7 +16,13 @@ using kernel::padded_head_dim;
 
 namespace {
 
-size_t partial_floats(size_t head_dim) { return kAttendRows * (padded_head_dim(head_dim) + 2); }
+size_t partial_floats(size_t rows, size_t head_dim) {
+  return rows * (padded_head_dim(head_dim) + 2);
+}
+
+AttendState state_at(float* memory, size_t rows) {
+  return {memory, memory + rows, memory + 2 * rows};
+}
 
 void clear(const AttendState& state, size_t rows, size_t head_dim) {
   std::fill_n(state.max, rows, -std::numeric_limits<float>::infinity());
@@ -24,30 +30,72 @@ void clear(const AttendState& state, size_t rows, size_t head_dim) {
   std::fill_n(state.out, rows * padded_head_dim(head_dim), 0.0f);
 }
 
+// Rows [row, row + rows) of `from` as the whole of `to`.
+void copy_rows(const AttendState& from, size_t row, const AttendState& to, size_t rows,
+               size_t head_dim) {
+  const size_t width = padded_head_dim(head_dim);
+  std::copy_n(from.max + row, rows, to.max);
+  std::copy_n(from.sum + row, rows, to.sum);
+  std::copy_n(from.out + row * width, rows * width, to.out);
+}
+
+// Leading pages that two heads have in common. Forks share all pages up to some point, and none
+// beyond it.
+size_t common_pages(std::span<const kernel::PageView> a, std::span<const kernel::PageView> b) {
+  size_t low = 0, high = std::min(a.size(), b.size());
+  while (low < high) {
+    const size_t middle = (low + high + 1) / 2;
+    if (a[middle - 1].k == b[middle - 1].k) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return low;
+}
+
 }  // namespace
 
-Attender::Attender(ThreadPool& pool, const kernel::Kernels& kernels)
-    : pool_(pool), kernels_(kernels), workers_(static_cast<size_t>(pool.size())) {}
-
-AttendState Attender::partial(float* memory) {
-  return {memory, memory + kAttendRows, memory + 2 * kAttendRows};
-}
+Attender::Attender(ThreadPool& pool, const kernel::Kernels& kernels,
+                   std::shared_ptr<const PrefillPolicy> prefill)
+    : pool_(pool),
+      kernels_(kernels),
+      prefill_(std::move(prefill)),
+      sparse_(pool, kernels),
+      workers_(static_cast<size_t>(pool.size())) {}
 
 void Attender::run(const AttendLayer& layer, std::span<const SequenceRows> sequences) {
   if (sequences.empty()) return;
+  write(layer, sequences);
+  if (!prefill_) {
+    attend_densely(layer, sequences);
+    return;
+  }
+  dense_.clear();
+  for (const SequenceRows& s : sequences) {
+    if (s.tokens > 1) {
+      sparse_.run(*prefill_, layer, s);
+    } else {
+      dense_.push_back(s);
+    }
+  }
+  if (!dense_.empty()) attend_densely(layer, dense_);
+}
+
+void Attender::attend_densely(const AttendLayer& layer, std::span<const SequenceRows> sequences) {
   const size_t d = sequences[0].cache->shape().head_dim;
   for (WorkerScratch& w : workers_) {
     w.kernel.ensure(kernel::attend_scratch_bytes(d));
     w.q.ensure(kAttendRows * d);
     w.rows.ensure(kAttendRows * d);
-    w.state.ensure(partial_floats(d));
-    w.segment_state.ensure(partial_floats(d));
+    w.state.ensure(partial_floats(kAttendRows, d));
+    w.segment_state.ensure(partial_floats(kAttendRows, d));
     w.positions.resize(kAttendRows);
   }
-  write(layer, sequences);
   plan(layer, sequences);
   // Enough items to keep everybody busy to the end: each runs its pages by itself.
-  if (items_.size() >= 4 * workers_.size() || workers_.size() == 1) {
+  const bool shared = sequences.size() > 1 && find_shared_pages(layer.layer);
+  if (!shared && (items_.size() >= 4 * workers_.size() || workers_.size() == 1)) {
     pool_.run(items_.size(), [&](size_t i, int worker) { run_item(layer, items_[i], worker); });
   } else {
     run_split(layer);
@@ -91,7 +139,8 @@ void Attender::plan(const AttendLayer& layer, std::span<const SequenceRows> sequ
   }
 }
 
-void Attender::gather(const AttendLayer& layer, const Item& item, int worker) {
+// The item's queries and positions, to rows `to` and following of the worker's tile.
+void Attender::gather(const AttendLayer& layer, const Item& item, size_t to, int worker) {
   WorkerScratch& w = workers_[static_cast<size_t>(worker)];
   const SequenceRows& s = *item.sequence;
   const CacheShape& shape = s.cache->shape();
@@ -101,24 +150,24 @@ void Attender::gather(const AttendLayer& layer, const Item& item, int worker) {
     const size_t token = (item.first + r) / group;
     const size_t head = item.kv_head * group + (item.first + r) % group;
     const size_t row = (s.first_row + token) * layer.heads + head;
-    std::memcpy(w.q.data() + r * shape.head_dim, layer.q + row * shape.head_dim,
+    std::memcpy(w.q.data() + (to + r) * shape.head_dim, layer.q + row * shape.head_dim,
                 shape.head_dim * sizeof(float));
-    w.positions[r] = static_cast<int32_t>(start + token);
+    w.positions[to + r] = static_cast<int32_t>(start + token);
   }
 }
 
-// REQUIRES: gather() of the item on this worker.
-void Attender::attend_segment(const AttendLayer& layer, const Segment& segment, int worker,
-                              const AttendState& state) {
+// The first `rows` gathered rows over a segment's pages.
+void Attender::attend_pages(const AttendLayer& layer, const Segment& segment, size_t rows,
+                            int worker, const AttendState& state) {
   const Item& item = items_[segment.item];
   WorkerScratch& w = workers_[static_cast<size_t>(worker)];
   const SequenceCache& cache = *item.sequence->cache;
   const size_t d = cache.shape().head_dim;
-  clear(state, item.rows, d);
+  clear(state, rows, d);
   kernel::AttendArgs args;
   args.format = cache.codec().format();
   args.head_dim = d;
-  args.rows = item.rows;
+  args.rows = rows;
   args.q = w.q.data();
   args.positions = w.positions.data();
   args.window = layer.window;
@@ -135,13 +184,13 @@ void Attender::run_item(const AttendLayer& layer, const Item& item, int worker) 
   WorkerScratch& w = workers_[static_cast<size_t>(worker)];
   const size_t d = item.sequence->cache->shape().head_dim;
   const size_t index = static_cast<size_t>(&item - items_.data());
-  const AttendState total = partial(w.state.data());
-  const AttendState part = partial(w.segment_state.data());
-  gather(layer, item, worker);
+  const AttendState total = state_at(w.state.data(), item.rows);
+  const AttendState part = state_at(w.segment_state.data(), item.rows);
+  gather(layer, item, 0, worker);
   bool first = true;
   for (size_t begin = item.page_begin; begin < item.page_end;) {
     const size_t end = std::min(item.page_end, (begin / kSegmentPages + 1) * kSegmentPages);
-    attend_segment(layer, {index, begin, end}, worker, first ? total : part);
+    attend_pages(layer, {index, begin, end, 0}, item.rows, worker, first ? total : part);
     if (!first) kernel::merge_partials(total, part, item.rows, padded_head_dim(d));
     first = false;
     begin = end;
@@ -149,33 +198,115 @@ void Attender::run_item(const AttendLayer& layer, const Item& item, int worker) 
   finish(layer, item, total, w.rows.data());
 }
 
-void Attender::plan_segments() {
+// Chains items whose heads begin with the same pages. True if there are any.
+bool Attender::find_shared_pages(size_t layer) {
+  bool any = false;
+  leaders_.clear();
+  for (size_t i = 0; i < items_.size(); ++i) {
+    Item& item = items_[i];
+    item.leader = i;
+    item.chain_rows = item.rows;
+    bool joined = false;
+    for (const size_t leader : leaders_) {
+      const Item& l = items_[leader];
+      if (l.kv_head != item.kv_head || l.sequence == item.sequence) continue;
+      joined = join_chain(layer, leader, i);
+      if (joined) break;
+    }
+    if (!joined) leaders_.push_back(i);
+    any |= joined;
+  }
+  return any;
+}
+
+bool Attender::join_chain(size_t layer, size_t leader, size_t index) {
+  Item& l = items_[leader];
+  Item& item = items_[index];
+  if (l.page_begin != item.page_begin || l.chain_rows + item.rows > kAttendRows) return false;
+  const size_t shared = common_pages(l.sequence->cache->head(layer, l.kv_head).pages(),
+                                     item.sequence->cache->head(layer, item.kv_head).pages());
+  if (shared < item.page_begin + kSegmentPages) return false;
+  item.leader = leader;
+  item.shared_pages = shared;
+  item.next = l.next;
+  l.next = index;
+  l.chain_rows += item.rows;
+  return true;
+}
+
+void Attender::plan_segments(size_t head_dim) {
   segments_.clear();
+  size_t floats = 0;
   for (Item& item : items_) {
     item.segment_begin = segments_.size();
     for (size_t begin = item.page_begin; begin < item.page_end;) {
       const size_t end = std::min(item.page_end, (begin / kSegmentPages + 1) * kSegmentPages);
-      segments_.push_back({static_cast<size_t>(&item - items_.data()), begin, end});
+      segments_.push_back({static_cast<size_t>(&item - items_.data()), begin, end, floats});
+      floats += partial_floats(item.rows, head_dim);
       begin = end;
     }
     item.segment_end = segments_.size();
+  }
+  partials_.ensure(floats);
+}
+
+// A leader's segments with the same segments of its chain; what a chain's items have for
+// themselves.
+void Attender::plan_tasks() {
+  tasks_.clear();
+  members_.clear();
+  for (size_t s = 0; s < segments_.size(); ++s) {
+    const Segment& segment = segments_[s];
+    const Item& item = items_[segment.item];
+    const bool follows = item.leader != kNone && item.leader != segment.item;
+    if (follows && segment.page_end <= item.shared_pages) continue;  // the leader takes it along
+    const size_t begin = members_.size();
+    members_.push_back(s);
+    for (size_t i = follows ? kNone : item.next; i != kNone; i = items_[i].next) {
+      if (segment.page_end <= items_[i].shared_pages) {
+        members_.push_back(items_[i].segment_begin + (s - item.segment_begin));
+      }
+    }
+    tasks_.push_back({begin, members_.size()});
+  }
+}
+
+AttendState Attender::partial(const Segment& segment) {
+  return state_at(partials_.data() + segment.partial, items_[segment.item].rows);
+}
+
+void Attender::run_task(const AttendLayer& layer, const Task& task, int worker) {
+  const Segment& first = segments_[members_[task.begin]];
+  size_t rows = 0;
+  for (size_t m = task.begin; m < task.end; ++m) {
+    const Item& item = items_[segments_[members_[m]].item];
+    gather(layer, item, rows, worker);
+    rows += item.rows;
+  }
+  if (task.end - task.begin == 1) {
+    attend_pages(layer, first, rows, worker, partial(first));
+    return;
+  }
+  const size_t d = items_[first.item].sequence->cache->shape().head_dim;
+  const AttendState all = state_at(workers_[static_cast<size_t>(worker)].state.data(), rows);
+  attend_pages(layer, first, rows, worker, all);
+  for (size_t m = task.begin, row = 0; m < task.end; ++m) {
+    const Segment& segment = segments_[members_[m]];
+    copy_rows(all, row, partial(segment), items_[segment.item].rows, d);
+    row += items_[segment.item].rows;
   }
 }
 
 void Attender::run_split(const AttendLayer& layer) {
   const size_t d = items_[0].sequence->cache->shape().head_dim;
-  plan_segments();
-  partials_.ensure(segments_.size() * partial_floats(d));
-  const auto part = [&](size_t i) { return partial(partials_.data() + i * partial_floats(d)); };
-  pool_.run(segments_.size(), [&](size_t i, int worker) {
-    gather(layer, items_[segments_[i].item], worker);
-    attend_segment(layer, segments_[i], worker, part(i));
-  });
+  plan_segments(d);
+  plan_tasks();
+  pool_.run(tasks_.size(), [&](size_t i, int worker) { run_task(layer, tasks_[i], worker); });
   pool_.run(items_.size(), [&](size_t i, int worker) {
     const Item& item = items_[i];
-    const AttendState total = part(item.segment_begin);
+    const AttendState total = partial(segments_[item.segment_begin]);
     for (size_t s = item.segment_begin + 1; s < item.segment_end; ++s) {
-      kernel::merge_partials(total, part(s), item.rows, padded_head_dim(d));
+      kernel::merge_partials(total, partial(segments_[s]), item.rows, padded_head_dim(d));
     }
     finish(layer, item, total, workers_[static_cast<size_t>(worker)].rows.data());
   });

@@ -14,36 +14,24 @@
 #include "base/buffer.h"
 #include "base/thread_pool.h"
 #include "kernel/kernels.h"
-#include "kv/sequence_cache.h"
+#include "kv/attend_layer.h"
+#include "kv/policy.h"
+#include "kv/sparse_prefill.h"
 
 namespace fathom::kv {
 
-// A sequence's share of a step: rows [first_row, first_row + tokens) of q, k and v, whose tokens
-// are the last of its cache (extend() has made room for them).
-struct SequenceRows {
-  SequenceCache* cache = nullptr;
-  size_t first_row = 0;
-  size_t tokens = 0;
-};
-
-struct AttendLayer {
-  size_t layer = 0;
-  size_t heads = 0;          // query heads
-  const float* q = nullptr;  // [rows][heads][head_dim], rotated
-  const float* k = nullptr;  // [rows][kv_heads][head_dim], rotated
-  const float* v = nullptr;  // [rows][kv_heads][head_dim]
-  float* out = nullptr;      // [rows][heads][head_dim]
-  float scale = 1.0f;
-  float soft_cap = 0.0f;  // 0: none
-  int32_t window = 0;     // 0: none
-};
-
 class Attender {
  public:
-  Attender(ThreadPool& pool, const kernel::Kernels& kernels);
+  // `prefill`: how chunks of more than one token are read; null: every key.
+  Attender(ThreadPool& pool, const kernel::Kernels& kernels,
+           std::shared_ptr<const PrefillPolicy> prefill = nullptr);
 
   // Writes k and v to the caches, then fills out. Allocates only while its scratch still grows.
   void run(const AttendLayer& layer, std::span<const SequenceRows> sequences);
+
+  // Of what the prefill policy decided since reset_account().
+  const PrefillAccount& account() const { return sparse_.account(); }
+  void reset_account() { sparse_.reset_account(); }
 
  private:
   // A tile of query rows of one kv head of one sequence. Row r belongs to token (first + r) / group
@@ -54,28 +42,48 @@ class Attender {
     size_t first, rows;
     size_t page_begin, page_end;  // that any of its rows may see
     size_t segment_begin = 0, segment_end = 0;
+    // Items that begin with the same pages form a chain behind the first of them, the leader.
+    size_t leader = kNone, next = kNone;
+    size_t shared_pages = 0;  // with the leader
+    size_t chain_rows = 0;    // of a leader: rows of the whole chain
   };
-  // A run of an item's pages.
+  static constexpr size_t kNone = SIZE_MAX;
+  // A run of an item's pages, and where its partial result lies in partials_.
   struct Segment {
     size_t item;
     size_t page_begin, page_end;
+    size_t partial;
+  };
+  // Segments of the same pages, done together: segments_[members_[begin, end)].
+  struct Task {
+    size_t begin, end;
   };
   void write(const AttendLayer& layer, std::span<const SequenceRows> sequences);
+  void attend_densely(const AttendLayer& layer, std::span<const SequenceRows> sequences);
   void plan(const AttendLayer& layer, std::span<const SequenceRows> sequences);
-  void plan_segments();
-  void gather(const AttendLayer& layer, const Item& item, int worker);
-  void attend_segment(const AttendLayer& layer, const Segment& segment, int worker,
-                      const kernel::AttendState& state);
+  bool find_shared_pages(size_t layer);
+  bool join_chain(size_t layer, size_t leader, size_t item);
+  void plan_segments(size_t head_dim);
+  void plan_tasks();
+  void gather(const AttendLayer& layer, const Item& item, size_t row, int worker);
+  void attend_pages(const AttendLayer& layer, const Segment& segment, size_t rows, int worker,
+                    const kernel::AttendState& state);
   void run_item(const AttendLayer& layer, const Item& item, int worker);
+  void run_task(const AttendLayer& layer, const Task& task, int worker);
   void run_split(const AttendLayer& layer);
   void finish(const AttendLayer& layer, const Item& item, const kernel::AttendState& state,
               float* rows);
-  static kernel::AttendState partial(float* memory);
+  kernel::AttendState partial(const Segment& segment);
 
   ThreadPool& pool_;
   const kernel::Kernels& kernels_;
+  std::shared_ptr<const PrefillPolicy> prefill_;
+  SparsePrefill sparse_;
+  std::vector<SequenceRows> dense_;  // of a step, those that the policy does not concern
   std::vector<Item> items_;
   std::vector<Segment> segments_;
+  std::vector<Task> tasks_;
+  std::vector<size_t> members_, leaders_;
   struct WorkerScratch {
     Buffer<std::byte> kernel;
     Buffer<float> q, state, segment_state, rows;

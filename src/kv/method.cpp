@@ -69,7 +69,8 @@ Parameters::Parameters(const MethodInfo& info, const std::map<std::string, std::
                        std::string_view where)
     : info_(&info) {
   for (const ParameterInfo& p : info.parameters) values_.emplace(p.name, p.value);
-  for (const auto& [name, value] : typed) {
+  for (const auto& entry : typed) {  // no structured binding: the lambda below captures the name
+    const std::string &name = entry.first, &value = entry.second;
     const auto p = std::find_if(info.parameters.begin(), info.parameters.end(),
                                 [&](const ParameterInfo& known) { return known.name == name; });
     if (p == info.parameters.end()) {

@@ -29,6 +29,7 @@
 #include "kv/prefill/minference.h"
 #include "kv/prefill/tri_shape.h"
 #include "kv/prefill/xattention.h"
+#include "kv/store/coded.h"
 #include "kv/store/plain.h"
 
 namespace fathom::kv {
@@ -42,6 +43,14 @@ std::unique_ptr<const StoreCodec> plain(const Parameters&, KvFormat) {
 }
 std::unique_ptr<const StoreCodec> native_codec(const Parameters&, KvFormat native) {
   return make_plain_codec(native);
+}
+
+constexpr ParameterInfo kTail[] = {
+    {"tail", "64", "", 0, 1e6, "newest tokens that stay in full precision, in whole pages"},
+};
+template <KvFormat keys, KvFormat values>
+std::unique_ptr<const StoreCodec> coded(const Parameters& p, KvFormat native) {
+  return make_coded_codec({p.line(), keys, values, native, p.count("tail")});
 }
 
 template <class Policy>
@@ -70,6 +79,17 @@ MethodInfo simple(std::string_view name, std::string_view summary) {
   MethodInfo info;
   info.name = name;
   info.summary = summary;
+  return info;
+}
+
+constexpr std::string_view kKivi =
+    "KIVI: A Tuning-Free Asymmetric 2bit Quantization for KV Cache (2024), arXiv:2402.02750";
+
+MethodInfo with_tail(std::string_view name, std::string_view summary, std::string_view paper) {
+  MethodInfo info = simple(name, summary);
+  info.paper = paper;
+  info.parameters = kTail;
+  info.cost = "encoding a page once when it is full; decoding it whenever it is read";
   return info;
 }
 
@@ -109,6 +129,16 @@ std::span<const Method> all_methods() {
       store(simple("f16", "16-bit floats, relative error 2^-11"), plain<KvFormat::kF16>),
       store(simple("bf16", "16-bit floats with the range of f32, relative error 2^-8"),
             plain<KvFormat::kBF16>),
+      store(with_tail("q8", "8 bits, a scale for 32 channels of a token; 8.5 bits a number", ""),
+            coded<KvFormat::kQ8, KvFormat::kQ8>),
+      store(with_tail("k8v4", "keys as q8, values as k4v4's; 6.75 bits a number", kKivi),
+            coded<KvFormat::kQ8, KvFormat::kQ4>),
+      store(with_tail("k4v4", "4 bits, keys by channel, values by token; 5 bits a number", kKivi),
+            coded<KvFormat::kQ4, KvFormat::kQ4>),
+      store(with_tail("k4v2", "keys in 4 bits, values in 2; 4 bits a number", kKivi),
+            coded<KvFormat::kQ4, KvFormat::kQ2>),
+      store(with_tail("k2v2", "2 bits, keys by channel, values by token; 3 bits a number", kKivi),
+            coded<KvFormat::kQ2, KvFormat::kQ2>),
       fetch(simple("all", "every query reads every kept page; exact"), nothing),
       fetch(quest_info(), make_quest),
       fetch(lserve_fetch_info(), make_lserve_fetch),

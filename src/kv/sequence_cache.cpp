@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "kernel/page_code.h"
 
 namespace fathom::kv {
 
@@ -17,20 +18,26 @@ SequenceCache::SequenceCache(PagePool& pool, std::shared_ptr<const StoreCodec> c
       shape_(shape),
       heads_(shape.layers * shape.kv_heads) {}
 
+// The page that new tokens go to first is somebody else's too, or encoded.
+bool SequenceCache::last_page_needs_copy(const HeadCache& head) const {
+  return head.length_ % kPageTokens != 0 &&
+         (head.pages_.back().shared() || head.pages_.back()->sealed);
+}
+
 size_t SequenceCache::bytes_for(size_t tokens) const {
   if (tokens == 0) return 0;
   const size_t pages = ceil_div(length_ + tokens, kPageTokens) - ceil_div(length_, kPageTokens);
   size_t copies = 0;
-  if (length_ % kPageTokens != 0) {
-    for (const HeadCache& head : heads_) copies += head.pages_.back().shared();
-  }
+  for (const HeadCache& head : heads_) copies += last_page_needs_copy(head);
   return (pages * heads_.size() + copies) * codec_->page_bytes(shape_.head_dim);
 }
 
 size_t SequenceCache::bytes() const {
-  size_t pages = 0;
-  for (const HeadCache& head : heads_) pages += head.pages_.size();
-  return pages * codec_->page_bytes(shape_.head_dim);
+  size_t bytes = 0;
+  for (const HeadCache& head : heads_) {
+    for (const PageRef& page : head.pages_) bytes += page->bytes;
+  }
+  return bytes;
 }
 
 void SequenceCache::extend(size_t tokens) {
@@ -44,20 +51,31 @@ void SequenceCache::extend(size_t tokens) {
   length_ += tokens;
 }
 
+PageRef SequenceCache::plain_copy(const PageRef& from, size_t slots) {
+  const size_t d = shape_.head_dim;
+  PageRef copy = std::move(*pool_->take(codec_->page_bytes(d)));
+  copy->first_position = from->first_position;
+  if (!from->sealed) {
+    std::memcpy(copy->data.bytes, from->data.bytes, codec_->page_bytes(d));
+    return copy;
+  }
+  std::vector<float> k(d), v(d);
+  for (size_t slot = 0; slot < slots; ++slot) {
+    codec_->read_sealed(from->data, d, slot, k.data(), v.data());
+    codec_->write(copy->data, d, slot, k.data(), v.data());
+  }
+  return copy;
+}
+
 void SequenceCache::extend_head(HeadCache& head, size_t tokens) {
-  const size_t page_bytes = codec_->page_bytes(shape_.head_dim);
-  const size_t used = head.length_ % kPageTokens;
   const size_t last = head.pages_.size();
-  if (used != 0 && head.pages_.back().shared()) {
-    PageRef copy = std::move(*pool_->take(page_bytes));
-    const Page& old = *head.pages_.back();
-    std::memcpy(copy->data.bytes, old.data.bytes, page_bytes);
-    copy->first_position = old.first_position;
-    head.pages_.back() = std::move(copy);
+  if (last_page_needs_copy(head)) {
+    head.pages_.back() = plain_copy(head.pages_.back(), head.length_ % kPageTokens);
+    head.sealed_ = std::min(head.sealed_, last - 1);
   }
   head.length_ += tokens;
   while (head.pages_.size() * kPageTokens < head.length_) {
-    PageRef page = std::move(*pool_->take(page_bytes));
+    PageRef page = std::move(*pool_->take(codec_->page_bytes(shape_.head_dim)));
     page->first_position = static_cast<int32_t>(head.pages_.size() * kPageTokens);
     head.pages_.push_back(std::move(page));
   }
@@ -67,9 +85,46 @@ void SequenceCache::extend_head(HeadCache& head, size_t tokens) {
 
 void SequenceCache::set_view(HeadCache& head, size_t p) const {
   const Page& page = *head.pages_[p];
+  const size_t d = shape_.head_dim;
   const size_t filled = std::min(kPageTokens, head.length_ - p * kPageTokens);
-  head.views_[p] = {page.data.bytes, page.data.bytes + codec_->key_bytes(shape_.head_dim),
-                    static_cast<int32_t>(filled), page.first_position, page.positions.get()};
+  const size_t keys = page.sealed ? codec_->sealed_key_bytes(d) : codec_->key_bytes(d);
+  const kernel::KvFormat plain = codec_->format();
+  head.views_[p] = {page.data.bytes,
+                    page.data.bytes + keys,
+                    static_cast<int32_t>(filled),
+                    page.first_position,
+                    page.positions.get(),
+                    page.sealed ? codec_->sealed_key_format() : plain,
+                    page.sealed ? codec_->sealed_value_format() : plain};
+}
+
+void SequenceCache::seal(ThreadPool& pool) {
+  if (!codec_->seals() || length_ < codec_->tail()) return;
+  const size_t full = (length_ - codec_->tail()) / kPageTokens;
+  struct Work {
+    HeadCache* head;
+    size_t page;
+    PageRef sealed;
+  };
+  std::vector<Work> work;
+  for (HeadCache& head : heads_) {
+    for (; head.sealed_ < full; ++head.sealed_) {
+      if (head.pages_[head.sealed_]->sealed) continue;
+      std::optional<PageRef> page = pool_->take(codec_->sealed_bytes(shape_.head_dim));
+      if (!page) break;
+      work.push_back({&head, head.sealed_, std::move(*page)});
+    }
+  }
+  pool.run(work.size(), [&](size_t i, int) {
+    const Page& from = *work[i].head->pages_[work[i].page];
+    codec_->seal(from.data, shape_.head_dim, work[i].sealed->data);
+  });
+  for (Work& w : work) {
+    w.sealed->sealed = true;
+    w.sealed->first_position = w.head->pages_[w.page]->first_position;
+    w.head->pages_[w.page] = std::move(w.sealed);
+    set_view(*w.head, w.page);
+  }
 }
 
 void SequenceCache::write(size_t layer, size_t kv_head, size_t first, const Rows& rows) {
@@ -83,6 +138,32 @@ void SequenceCache::write(size_t layer, size_t kv_head, size_t first, const Rows
   }
 }
 
+void HeadCache::copy_token(const StoreCodec& codec, size_t d, size_t index, PageData to,
+                           size_t slot) const {
+  const Page& from = *pages_[index / kPageTokens];
+  if (!from.sealed) {
+    codec.copy_slot(from.data, index % kPageTokens, to, slot, d);
+    return;
+  }
+  std::vector<float> k(d), v(d);
+  codec.read_sealed(from.data, d, index % kPageTokens, k.data(), v.data());
+  codec.write(to, d, slot, k.data(), v.data());
+}
+
+void SequenceCache::read_keys(size_t layer, size_t kv_head, size_t first,
+                              std::span<float> out) const {
+  const size_t d = shape_.head_dim, end = first + out.size() / d;
+  const std::span<const kernel::PageView> pages = head(layer, kv_head).pages();
+  FATHOM_DCHECK(end <= head(layer, kv_head).length());
+  std::vector<float> whole(kPageTokens * d);
+  for (size_t at = first; at < end;) {
+    const size_t slot = at % kPageTokens, n = std::min(kPageTokens - slot, end - at);
+    kernel::page_keys(pages[at / kPageTokens], d, whole.data());
+    std::copy_n(whole.data() + slot * d, n * d, out.data() + (at - first) * d);
+    at += n;
+  }
+}
+
 SequenceCache SequenceCache::fork() const {
   SequenceCache copy(*pool_, codec_, shape_);
   copy.length_ = length_;
@@ -92,6 +173,7 @@ SequenceCache SequenceCache::fork() const {
     for (const PageRef& page : heads_[h].pages_) to.pages_.push_back(page.share());
     to.views_ = heads_[h].views_;
     to.length_ = heads_[h].length_;
+    to.sealed_ = heads_[h].sealed_;
   }
   return copy;
 }
@@ -101,6 +183,7 @@ void SequenceCache::truncate(size_t length) {
   for (HeadCache& head : heads_) {
     head.length_ = length;
     head.pages_.resize(ceil_div(length, kPageTokens));
+    head.sealed_ = std::min(head.sealed_, head.pages_.size());
     head.views_.resize(head.pages_.size());
     if (!head.pages_.empty()) set_view(head, head.pages_.size() - 1);
   }

@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "kv/page_pool.h"
 #include "kv/store/codec.h"
 
@@ -31,11 +32,21 @@ class HeadCache {
   size_t length() const { return length_; }
   // What kernels read: all pages, the last cut to its filled slots.
   std::span<const kernel::PageView> pages() const { return views_; }
+  // Position of the stored token with this index.
+  int32_t position(size_t index) const {
+    const Page& page = *pages_[index / kernel::kPageTokens];
+    const size_t slot = index % kernel::kPageTokens;
+    return page.positions ? page.positions[slot] : page.first_position + static_cast<int32_t>(slot);
+  }
+  // Copies a stored token to a slot of a plain page.
+  void copy_token(const StoreCodec& codec, size_t head_dim, size_t index, PageData to,
+                  size_t slot) const;
 
  private:
   friend class SequenceCache;
   std::vector<PageRef> pages_;
   std::vector<kernel::PageView> views_;
+  size_t sealed_ = 0;  // leading pages that are known to be sealed
   size_t length_ = 0;
 };
 
@@ -72,6 +83,13 @@ class SequenceCache {
     size_t tokens = 0;
   };
   void write(size_t layer, size_t kv_head, size_t first, const Rows& rows);
+  // The keys of the stored tokens from `first` on as rows of head_dim floats, as many as `out`
+  // holds.
+  void read_keys(size_t layer, size_t kv_head, size_t first, std::span<float> out) const;
+
+  // Encodes the pages that are full and far enough behind the end, where the codec has a smaller
+  // format for them. Call it when a step has been written; a page that finds no room stays plain.
+  void seal(ThreadPool& pool);
 
   SequenceCache fork() const;
   // Forgets the tokens from `length` on. REQUIRES: length <= length().
@@ -79,6 +97,9 @@ class SequenceCache {
 
  private:
   void extend_head(HeadCache& head, size_t tokens);
+  // A plain page of the same contents, to be written to.
+  PageRef plain_copy(const PageRef& page, size_t slots);
+  bool last_page_needs_copy(const HeadCache& head) const;
   void set_view(HeadCache& head, size_t page) const;
 
   PagePool* pool_;

@@ -2,11 +2,14 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+
+#include <fmt/format.h>
 
 #include "support/shared_data.h"
 
@@ -248,6 +251,37 @@ TEST(Cli, SynthWritesModelsThatRun) {
   EXPECT_EQ(test::read_file(a), test::read_file(b));
 }
 
+TEST(Cli, QuantizeConvertsMatrices) {
+  const std::string model = shell_word(test::bundled_model());
+  const std::string q8 = temporary() / "q8.gguf", back = temporary() / "back.gguf";
+  const json j = fathom("quantize " + model + " " + shell_word(q8) + " q8_0 --json -t 2").parsed();
+  EXPECT_GT(j["converted"].get<int>(), 20);
+  EXPECT_LT(j["bytes"].get<double>(), 0.62 * j["bytes_before"].get<double>());
+  EXPECT_EQ(fathom("demo --model " + shell_word(q8) + " --json -t 2").parsed()["right"], 5);
+  // A format's own values come back as they are.
+  fathom("quantize " + shell_word(q8) + " " + shell_word(back) + " q8_0 -t 1");
+  EXPECT_TRUE(test::read_file(q8) == test::read_file(back));
+  EXPECT_EQ(fathom("quantize " + model + " x.gguf q9").code, 2);
+  EXPECT_EQ(fathom("quantize " + model + " " + model + " q8_0").code, 2);
+}
+
+// The same weights, multiplied in integers with quantised activations and in floats.
+TEST(Cli, IntegerArithmeticCostsNoPerplexity) {
+  const std::string text = write_text("prose.txt", fathom("demo --show-text").out);
+  const auto perplexity = [&](const std::string& model) {
+    return fathom("perplexity " + shell_word(model) + " -f " + shell_word(text) +
+                  " --chunk 256 --kv store=f32 --json -t 2")
+        .parsed()["perplexity"]
+        .get<double>();
+  };
+  for (const std::string type : {"q8_0", "q4_0", "q4_k", "q6_k"}) {
+    const std::string coded = temporary() / ("coded-" + type), floats = temporary() / "floats";
+    fathom("quantize " + shell_word(test::bundled_model()) + " " + shell_word(coded) + " " + type);
+    fathom("quantize " + shell_word(coded) + " " + shell_word(floats) + " f32");
+    EXPECT_NEAR(perplexity(coded) / perplexity(floats), 1.0, 0.001) << type;
+  }
+}
+
 TEST(Cli, PerplexityOfAText) {
   const std::string text = write_text("long.txt", fathom("demo --show-text").out);
   const json j = fathom("perplexity -f " + shell_word(text) + " --chunk 256 --json -t 2").parsed();
@@ -263,6 +297,100 @@ TEST(Cli, PoliciesAreListed) {
   const Outcome unknown = fathom("policies bf61");
   EXPECT_EQ(unknown.code, 2);
   EXPECT_NE(unknown.err.find("did you mean 'bf16'?"), std::string::npos);
+}
+
+TEST(EvalCommand, GeneratesTheSameInstancesEveryTime) {
+  const std::string call =
+      "eval --generate --suite ruler/niah_single_1,kv_words --lengths 1k,2048"
+      " --instances 3";
+  const Outcome first = fathom(call);
+  EXPECT_EQ(first.code, 0) << first.err;
+  EXPECT_EQ(std::count(first.out.begin(), first.out.end(), '\n'), 12);
+  EXPECT_EQ(fathom(call).out, first.out);
+  const std::string file = (temporary() / "instances.jsonl").string();
+  const json written = fathom(call + " --json -o " + shell_word(file)).parsed();
+  EXPECT_EQ(written["sessions"], 12);
+  EXPECT_EQ(written["questions"], 6 + 6 * 5);
+  EXPECT_EQ(test::read_file(file), first.out);
+}
+
+TEST(EvalCommand, ScoresAnswersOfOtherPrograms) {
+  const Outcome o = fathom("eval --score - --layout ruler --task niah_multivalue --json",
+                           R"({"id":"a","prediction":"12 and 34","answer":["12","34"]})"
+                           "\n"
+                           R"({"id":"b","prediction":"12","answer":["12","56"]})");
+  EXPECT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.parsed()["score"], 0.75);
+  EXPECT_EQ(o.parsed()["sessions"], 2);
+}
+
+TEST(EvalCommand, ComparesTwoFilesPairByPair) {
+  const fs::path other = temporary() / "other.jsonl", mine = temporary() / "mine.jsonl";
+  std::ofstream a(mine), b(other);
+  for (int i = 0; i < 20; ++i) {
+    a << fmt::format("{{\"id\":{},\"prediction\":\"x\",\"answer\":\"x\"}}\n", i);
+    b << fmt::format("{{\"id\":{},\"prediction\":\"{}\",\"answer\":\"x\"}}\n", i,
+                     i < 10 ? "x" : "y");
+  }
+  a.close();
+  b.close();
+  const Outcome o = fathom("eval --score " + shell_word(mine) + " --against " + shell_word(other) +
+                           " --task kv --json");
+  const json c = o.parsed()["comparison"];
+  EXPECT_EQ(c["difference"], 0.5);
+  EXPECT_EQ(c["better"], 10);
+  EXPECT_TRUE(c["seen"]);
+  EXPECT_NEAR(c["mcnemar_p"].get<double>(), 2.0 / 1024, 1e-9);
+}
+
+TEST(EvalCommand, ComparesPoliciesAndResumes) {
+  const std::string folder = shell_word(temporary() / "results");
+  const std::string call = "eval --suite facts --lengths 512 --instances 2 -o " + folder +
+                           " --policies 'store=f32; store=f16' --json";
+  const Outcome first = fathom(call);
+  ASSERT_EQ(first.code, 0) << first.err;
+  const json report = first.parsed();
+  ASSERT_EQ(report["policies"].size(), 2u);
+  EXPECT_EQ(report["policies"][0]["questions"], 10);
+  EXPECT_EQ(report["policies"][0]["tasks"][0]["task"], "needle/facts");
+  EXPECT_TRUE(report["policies"][1]["against_first"].contains("verdict"));
+  EXPECT_EQ(fathom(call).code, 2);  // it would mix with what is there
+  // Half of it lost, as after an interrupt: the rest is run again, and the report is the same.
+  const fs::path results = temporary() / "results" / "results.jsonl";
+  const std::string lines = test::read_file(results);
+  std::ofstream(results, std::ios::binary)
+      << lines.substr(0, lines.size() / 2 + 1).substr(0, lines.rfind('\n', lines.size() / 2) + 1);
+  const json again = fathom(call + " --resume").parsed();
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(again["policies"][i]["tasks"], report["policies"][i]["tasks"]);
+  }
+  EXPECT_EQ(fathom(call + " --resume --seed 7").code, 2);
+}
+
+TEST(EvalCommand, MeasuresDivergence) {
+  const Outcome o = fathom(
+      "eval --suite divergence --lengths 256 --instances 3 --json"
+      " --policies 'store=f32;store=f16'");
+  ASSERT_EQ(o.code, 0) << o.err;
+  ASSERT_EQ(o.parsed().size(), 2u);
+  EXPECT_EQ(o.parsed()[1]["positions"], "decode");
+  EXPECT_LT(o.parsed()[1]["kl"]["value"], 0.01);
+  EXPECT_EQ(fathom("eval --suite divergence").code, 2);
+}
+
+TEST(EvalCommand, ExplainsWhatIsWrong) {
+  EXPECT_EQ(fathom("eval --mode twice").code, 2);
+  EXPECT_EQ(fathom("eval --suite facts --lengths 8k").code, 2);
+  EXPECT_EQ(fathom("eval --generate --suite rular").code, 2);
+  EXPECT_NE(fathom("eval --generate --suite rular").err.find("'ruler'"), std::string::npos);
+  EXPECT_EQ(fathom("eval --generate --lengths 4q").code, 2);
+  EXPECT_EQ(fathom("eval --generate --suite repoqa --lengths 256").code, 2);
+  EXPECT_EQ(fathom("eval --generate --layout ruler --suite kv").code, 2);
+  EXPECT_EQ(fathom("eval --generate --books /nonexistent").code, 3);
+  EXPECT_EQ(fathom("eval --score /nonexistent --task kv").code, 3);
+  EXPECT_EQ(fathom("eval --score - --task kv", "{\"prediction\":1}").code, 3);
+  EXPECT_EQ(fathom("eval --score - --task nothing", "{\"prediction\":\"a\",\"answer\":\"a\"}").code,
+            2);
 }
 
 }  // namespace

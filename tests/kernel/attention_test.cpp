@@ -13,6 +13,7 @@
 #include "base/half.h"
 #include "kernel/cases.h"
 #include "kernel/kernels.h"
+#include "kernel/page_code.h"
 
 namespace fathom::kernel {
 namespace {
@@ -71,8 +72,8 @@ struct Problem {
             v[(first + slot) * d + c]);
       }
     }
-    pages.push_back(
-        {keys.data(), values.data(), static_cast<int32_t>(n), key_positions[first], nullptr});
+    pages.push_back({keys.data(), values.data(), static_cast<int32_t>(n), key_positions[first],
+                     nullptr, format, format});
     memory.push_back(std::move(keys));
     memory.push_back(std::move(values));
     if (shape.scattered) {
@@ -83,6 +84,35 @@ struct Problem {
     }
   }
 };
+
+// Encodes every page but the last; k and v become what the codes mean. Two roundings more.
+void encode(Problem& p, KvFormat k_format, KvFormat v_format) {
+  const size_t d = p.shape.head_dim;
+  for (size_t page = 0; page + 1 < p.pages.size(); ++page) {
+    for (const Plane plane : {Plane::kKeys, Plane::kValues}) {
+      const KvFormat format = plane == Plane::kKeys ? k_format : v_format;
+      if (!is_coded(format)) continue;
+      const PlaneShape shape = plane_shape(plane, d);
+      std::vector<float>& numbers = plane == Plane::kKeys ? p.k : p.v;
+      std::vector<float> x(shape.lines * shape.lanes);
+      const auto at = [&](size_t slot, size_t c) {
+        return plane == Plane::kKeys ? c * shape.lanes + slot : slot * shape.lanes + c;
+      };
+      float* rows = &numbers[page * kPageTokens * d];
+      for (size_t i = 0; i < kPageTokens * d; ++i) x[at(i / d, i % d)] = rows[i];
+      Buffer<std::byte> coded(coded_bytes(format, plane, d));
+      encode_plane(format, plane, d, x.data(), coded.data());
+      for (size_t i = 0; i < kPageTokens * d; ++i) {
+        const size_t line = plane == Plane::kKeys ? i % d : i / d;
+        const size_t lane = plane == Plane::kKeys ? i / d : i % d;
+        rows[i] = decode_code(format, plane, d, coded.data(), line, lane);
+      }
+      (plane == Plane::kKeys ? p.pages[page].k : p.pages[page].v) = coded.data();
+      (plane == Plane::kKeys ? p.pages[page].k_format : p.pages[page].v_format) = format;
+      p.memory.push_back(std::move(coded));
+    }
+  }
+}
 
 struct Output {
   std::vector<float> max, sum, out;
@@ -152,11 +182,12 @@ Dense dense_row(const Problem& p, size_t row) {
 }
 
 // A score is off by at most e = (d + 4) eps sum|q k|, which changes a probability by the factor
-// exp(+-2e), and sums of n terms add n eps. BF16 kernels round q and p to 8 bits.
+// exp(+-2e), and sums of n terms add n eps. BF16 kernels round q, p and decoded numbers to 8 bits.
 double tolerance(const Kernels& kernels, const Problem& p, const Dense& want, double v_max) {
   const double eps = std::numeric_limits<float>::epsilon();
   const bool bf16 = kernels.name == "avx512bf16" && p.format == KvFormat::kBF16;
-  const double unit = bf16 ? 1.0 / 256 : 0.0;
+  const bool coded = is_coded(p.pages.front().k_format);
+  const double unit = bf16 ? (coded ? 2.0 : 1.0) / 256 : 0.0;
   const double score = (double(p.shape.head_dim) * eps + 4 * eps + unit) * want.error;
   return v_max * (2 * std::expm1(2 * score) + unit + (double(p.shape.keys) + 50) * eps);
 }
@@ -199,6 +230,27 @@ TEST_P(Attend, EqualsSoftmaxInDouble) {
       Output o(p);
       attend(*GetParam(), p, o, {0, c.rows}, {0, p.pages.size()});
       expect_right(*GetParam(), p, o);
+    }
+  }
+}
+
+constexpr std::pair<KvFormat, KvFormat> kCodedPairs[] = {{KvFormat::kQ8, KvFormat::kQ8},
+                                                         {KvFormat::kQ4, KvFormat::kQ4},
+                                                         {KvFormat::kQ2, KvFormat::kQ2},
+                                                         {KvFormat::kQ8, KvFormat::kQ4},
+                                                         {KvFormat::kQ4, KvFormat::kBF16}};
+
+TEST_P(Attend, ReadsCodedPagesBesidePlainOnes) {
+  for (const KvFormat format : kFormats) {
+    for (const auto& [k_format, v_format] : kCodedPairs) {
+      if (!is_coded(v_format) && v_format != format) continue;
+      for (const AttendCase& c : kAttendCases) {
+        Problem p(c, format, 31);
+        encode(p, k_format, v_format);
+        Output o(p);
+        attend(*GetParam(), p, o, {0, c.rows}, {0, p.pages.size()});
+        expect_right(*GetParam(), p, o);
+      }
     }
   }
 }

@@ -158,5 +158,61 @@ TEST(Attender, BitsDependOnTheTextAlone) {
   }
 }
 
+// Forks of one prefix with ends of their own, and a stranger: attending together gives every one of
+// them the bits it gets alone.
+class SharedPrefix : public testing::TestWithParam<int32_t> {};
+
+TEST_P(SharedPrefix, SameBitsAsAlone) {
+  constexpr size_t kHeads = 4, kKvHeads = 2, kDim = 16, kForks = 20;  // 40 rows a head: two chains
+  ThreadPool pool(3);
+  PagePool pages(size_t{256} << 20);
+  Attender attender(pool, kernel::default_kernels());
+  std::mt19937_64 rng(4);
+  const auto append = [&](std::span<SequenceCache* const> caches, size_t tokens) {
+    std::vector<SequenceRows> rows;
+    for (SequenceCache* cache : caches) {
+      cache->extend(tokens);
+      rows.push_back({cache, rows.size() * tokens, tokens});
+    }
+    const size_t n = caches.size() * tokens;
+    const auto q = normals(n * kHeads * kDim, rng), k = normals(n * kKvHeads * kDim, rng),
+               v = normals(n * kKvHeads * kDim, rng);
+    std::vector<float> out(q.size());
+    AttendLayer layer{0, kHeads, q.data(), k.data(), v.data(), out.data(), 0.25f, 0, GetParam()};
+    attender.run(layer, rows);
+    for (size_t i = 0; i < caches.size(); ++i) {  // again, each alone
+      std::vector<float> alone(tokens * kHeads * kDim);
+      AttendLayer one = layer;
+      one.q += i * alone.size();
+      one.k += i * tokens * kKvHeads * kDim;
+      one.v += i * tokens * kKvHeads * kDim;
+      one.out = alone.data();
+      const SequenceRows row{caches[i], 0, tokens};
+      attender.run(one, {&row, 1});
+      EXPECT_TRUE(
+          std::equal(alone.begin(), alone.end(), out.begin() + std::ptrdiff_t(i * alone.size())))
+          << "sequence " << i;
+    }
+  };
+  const std::shared_ptr<const StoreCodec> codec = make_plain_codec(KvFormat::kF32);
+  std::vector<SequenceCache> caches;
+  caches.emplace_back(pages, codec, CacheShape{1, kKvHeads, kDim});
+  SequenceCache* first[] = {&caches[0]};
+  append(first, 2100);
+  caches.reserve(kForks + 1);
+  for (size_t i = 1; i < kForks; ++i) caches.push_back(caches[0].fork());
+  caches.emplace_back(pages, codec, CacheShape{1, kKvHeads, kDim});
+  SequenceCache* stranger[] = {&caches.back()};
+  append(stranger, 1200);
+  for (size_t i = 0; i < kForks; ++i) {  // ends of different lengths
+    SequenceCache* one[] = {&caches[i]};
+    append(one, 1 + i * 13);
+  }
+  std::vector<SequenceCache*> all;
+  for (SequenceCache& cache : caches) all.push_back(&cache);
+  for (const size_t tokens : {1, 1, 2}) append(all, tokens);
+}
+INSTANTIATE_TEST_SUITE_P(Windows, SharedPrefix, testing::Values(0, 1500));
+
 }  // namespace
 }  // namespace fathom::kv

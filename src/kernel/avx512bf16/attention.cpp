@@ -3,6 +3,7 @@
 #include "kernel/avx512/simd.h"
 #include "kernel/avx512/tables.h"
 #include "kernel/avx512bf16/tables.h"
+#include "kernel/page_code.h"
 
 namespace fathom::kernel {
 namespace {
@@ -17,6 +18,89 @@ struct PairReader {
 
 FATHOM_INLINE __m512 dot_pairs(__m512 acc, __m512i a, __m512i b) {
   return _mm512_dpbf16_ps(acc, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
+}
+
+// Two lines of floats as pairs, line by line in each lane.
+FATHOM_INLINE __m512i interleave(__m512 first, __m512 second) {
+  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24,
+                                         8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  const __m512bh both = _mm512_cvtne2ps_pbh(second, first);
+  return _mm512_permutexvar_epi16(order, reinterpret_cast<__m512i>(both));
+}
+
+FATHOM_INLINE void decode_q8_pairs(Plane plane, const CodedPlane& p, uint32_t* out) {
+  const size_t lanes = p.shape.lanes;
+  for (size_t line = 0; line < p.shape.lines; line += 2) {
+    const size_t second = line + 1 < p.shape.lines ? line + 1 : line;
+    for (size_t i = 0; i < lanes; i += 16) {
+      const __m512i both = Avx512::load_u16_i32(p.codes + (line / 2 * lanes + i) * 2);
+      const __m512i low = _mm512_and_si512(both, _mm512_set1_epi32(255));
+      const __m512i high = _mm512_srli_epi32(both, 8);
+      __m512 s0, s1;
+      if (plane == Plane::kKeys) {
+        s0 = s1 = _mm512_loadu_ps(p.numbers + line / kCodeGroup * lanes + i);
+      } else {
+        s0 = _mm512_set1_ps(p.numbers[line * p.lane_groups + i / kCodeGroup]);
+        s1 = _mm512_set1_ps(p.numbers[second * p.lane_groups + i / kCodeGroup]);
+      }
+      const __m512 x0 = _mm512_cvtepi32_ps(_mm512_sub_epi32(low, _mm512_set1_epi32(128)));
+      const __m512 x1 = _mm512_cvtepi32_ps(_mm512_sub_epi32(high, _mm512_set1_epi32(128)));
+      _mm512_storeu_si512(out + line / 2 * lanes + i,
+                          interleave(_mm512_mul_ps(x0, s0), _mm512_mul_ps(x1, s1)));
+    }
+  }
+}
+
+// A group has at most 16 values, so it is a table: 16 entries for the first line of a pair, 16 for
+// the second, looked up with VPERMW. kLanes is the number of lanes where it is known; 0: any.
+template <int kBits, size_t kLanes>
+FATHOM_INLINE void decode_table(const CodedPlane& p, uint32_t* out) {
+  constexpr size_t kPerByte = 8 / kBits;
+  constexpr int kMask = (1 << kBits) - 1;
+  const size_t lanes = kLanes > 0 ? kLanes : p.shape.lanes;
+  const size_t lane_groups = (lanes + kCodeGroup - 1) / kCodeGroup;
+  const __m512 steps = _mm512_cvtepi32_ps(Avx512::iota(0));
+  const __m512i mask = _mm512_set1_epi32(kMask | kMask << 16), upper = _mm512_set1_epi32(16 << 16);
+  for (size_t line = 0; line < p.shape.lines; line += 2) {
+    const size_t second = line + 1 < p.shape.lines ? line + 1 : line;
+    const uint8_t* row = p.codes + line / kPerByte * lanes;
+    const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(line % kPerByte) * kBits);
+    FATHOM_UNROLL
+    for (size_t first = 0; first < lanes; first += kCodeGroup) {
+      const float* n0 = p.numbers + 2 * (line * lane_groups + first / kCodeGroup);
+      const float* n1 = p.numbers + 2 * (second * lane_groups + first / kCodeGroup);
+      const __m512 t0 = _mm512_fmadd_ps(steps, _mm512_set1_ps(n0[0]), _mm512_set1_ps(n0[1]));
+      const __m512 t1 = _mm512_fmadd_ps(steps, _mm512_set1_ps(n1[0]), _mm512_set1_ps(n1[1]));
+      const __m512i table = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(t1, t0));
+      const size_t end = first + kCodeGroup < lanes ? first + kCodeGroup : lanes;
+      FATHOM_UNROLL
+      for (size_t i = first; i < end; i += 16) {
+        __m512i x = Avx512::load_bytes_i32(row + i);
+        if constexpr (kPerByte > 2) x = _mm512_srl_epi32(x, shift);
+        const __m512i spread = _mm512_or_si512(x, _mm512_slli_epi32(x, 16 - kBits));
+        const __m512i index = _mm512_or_si512(_mm512_and_si512(spread, mask), upper);
+        _mm512_storeu_si512(out + line / 2 * lanes + i, _mm512_permutexvar_epi16(index, table));
+      }
+    }
+  }
+}
+
+// A plane as BF16 pairs: as it lies, or decoded into `scratch`.
+FATHOM_INLINE const uint32_t* pairs_of(const AttendArgs& a, const PageView& page, Plane plane,
+                                       const AttendScratch& s) {
+  const bool keys = plane == Plane::kKeys;
+  const KvFormat format = keys ? page.k_format : page.v_format;
+  const void* data = keys ? page.k : page.v;
+  if (!is_coded(format)) return static_cast<const uint32_t*>(data);
+  const auto coded = CodedPlane::open<Avx512>(format, plane, a.head_dim, data, s.numbers);
+  uint32_t* out = reinterpret_cast<uint32_t*>(keys ? s.k : s.v);
+  if (format == KvFormat::kQ8) decode_q8_pairs(plane, coded, out);
+  const bool square = coded.shape.lanes == kPageTokens;  // keys always, values of heads of 64
+  if (format == KvFormat::kQ4 && square) decode_table<4, kPageTokens>(coded, out);
+  if (format == KvFormat::kQ4 && !square) decode_table<4, 0>(coded, out);
+  if (format == KvFormat::kQ2 && square) decode_table<2, kPageTokens>(coded, out);
+  if (format == KvFormat::kQ2 && !square) decode_table<2, 0>(coded, out);
+  return out;
 }
 
 template <int R>
@@ -191,8 +275,8 @@ void attend_bf16(const AttendArgs& a) {
   spread_sums<Avx512>(a, s);
   for (size_t i = 0; i < a.page_count; ++i) {
     const PageView& page = a.pages[i];
-    const PairReader reader{static_cast<const uint32_t*>(page.k),
-                            static_cast<const uint32_t*>(page.v), padded_head_dim(a.head_dim)};
+    const PairReader reader{pairs_of(a, page, Plane::kKeys, s),
+                            pairs_of(a, page, Plane::kValues, s), padded_head_dim(a.head_dim)};
     for (size_t row = 0; row < a.rows; row += 6) {
       dispatch<6>(a.rows - row, [&]<int R>() { attend_rows<R>(a, page, reader, s, row); });
     }

@@ -7,6 +7,7 @@
 #include "kernel/attention.h"
 #include "kernel/generic/math.h"
 #include "kernel/generic/static_for.h"
+#include "kernel/page_code.h"
 
 namespace fathom::kernel {
 
@@ -18,11 +19,12 @@ inline constexpr float kMaxLag = 8.0f;
 
 // Scratch of one call: see attend_scratch_bytes().
 struct AttendScratch {
-  float* q;       // [rows][head_dim], scaled
-  float* scores;  // [rows][64]: scores, then probabilities
-  float* k;       // [head_dim][64], the page as floats
-  float* v;       // [64][v_dim]
-  float* sums;    // [rows][kSumLanes]: a row's sum in as many parts as a vector has lanes
+  float* q;        // [rows][head_dim], scaled
+  float* scores;   // [rows][64]: scores, then probabilities
+  float* k;        // [head_dim][64], the page as floats
+  float* v;        // [64][v_dim]
+  float* sums;     // [rows][kSumLanes]: a row's sum in as many parts as a vector has lanes
+  float* numbers;  // scales of a coded plane
   static constexpr size_t kSumLanes = 16;
 
   FATHOM_INLINE explicit AttendScratch(std::byte* memory, size_t head_dim) {
@@ -32,6 +34,7 @@ struct AttendScratch {
     k = scores + kAttendRows * kPageTokens;
     v = k + d * kPageTokens;
     sums = v + kPageTokens * d;
+    numbers = sums + kAttendRows * kSumLanes;
   }
 };
 
@@ -81,6 +84,70 @@ FATHOM_INLINE void copy_bf16_pairs(const uint16_t* in, size_t n, size_t width, f
   }
 }
 
+// The parts of a coded plane, found as coded_scales_offset() does (which is compiled without these
+// files' flags), its scales as floats in scratch.
+struct CodedPlane {
+  PlaneShape shape;
+  size_t lane_groups;
+  const uint8_t* codes;
+  const float* numbers;
+
+  template <class V>
+  static FATHOM_INLINE CodedPlane open(KvFormat format, Plane plane, size_t head_dim,
+                                       const void* page, float* scratch) {
+    const PlaneShape shape = plane_shape(plane, head_dim);
+    const size_t lane_groups = (shape.lanes + kCodeGroup - 1) / kCodeGroup;
+    const size_t line_groups = (shape.lines + kCodeGroup - 1) / kCodeGroup;
+    const size_t per_byte = format == KvFormat::kQ4 ? 2 : 4;
+    const size_t rows = format == KvFormat::kQ8 ? (shape.lines + 1) / 2 * 2
+                                                : (shape.lines + per_byte - 1) / per_byte;
+    const bool by_lane = format == KvFormat::kQ8 && plane == Plane::kKeys;
+    const size_t scales = by_lane ? line_groups * shape.lanes : shape.lines * lane_groups;
+    const size_t count = format == KvFormat::kQ8 ? scales : 2 * scales;
+    const uint8_t* codes = static_cast<const uint8_t*>(page);
+    const uint8_t* halves = codes + rows * shape.lanes;
+    for (size_t i = 0; i < count; i += V::kLanes)
+      V::store(scratch + i, V::load_f16(halves + 2 * i));
+    return {shape, lane_groups, codes, scratch};
+  }
+};
+
+// The floats of a coded plane, [lines][lanes].
+template <class V>
+FATHOM_INLINE void decode_q8(Plane plane, const CodedPlane& p, float* out) {
+  for (size_t line = 0; line < p.shape.lines; ++line) {
+    for (size_t i = 0; i < p.shape.lanes; i += V::kLanes) {
+      const auto pair = V::load_u16_i32(p.codes + (line / 2 * p.shape.lanes + i) * 2);
+      const auto code = V::and_i32(V::shr_i32(pair, static_cast<int>(line % 2 * 8)), 255);
+      const auto scale = plane == Plane::kKeys
+                             ? V::load(p.numbers + line / kCodeGroup * p.shape.lanes + i)
+                             : V::set1(p.numbers[line * p.lane_groups + i / kCodeGroup]);
+      V::store(out + line * p.shape.lanes + i, V::mul(V::to_float(V::sub_i32(code, 128)), scale));
+    }
+  }
+}
+template <class V, int kBits>
+FATHOM_INLINE void decode_affine(const CodedPlane& p, float* out) {
+  constexpr size_t kPerByte = 8 / kBits;
+  for (size_t line = 0; line < p.shape.lines; ++line) {
+    const uint8_t* codes = p.codes + line / kPerByte * p.shape.lanes;
+    const int shift = static_cast<int>(line % kPerByte) * kBits;
+    for (size_t i = 0; i < p.shape.lanes; i += V::kLanes) {
+      const auto code =
+          V::and_i32(V::shr_i32(V::load_bytes_i32(codes + i), shift), (1 << kBits) - 1);
+      const float* n = p.numbers + 2 * (line * p.lane_groups + i / kCodeGroup);
+      V::store(out + line * p.shape.lanes + i,
+               V::fma(V::to_float(code), V::set1(n[0]), V::set1(n[1])));
+    }
+  }
+}
+template <class V>
+FATHOM_INLINE void decode_plane(KvFormat format, Plane plane, const CodedPlane& p, float* out) {
+  if (format == KvFormat::kQ8) decode_q8<V>(plane, p, out);
+  if (format == KvFormat::kQ4) decode_affine<V, 4>(p, out);
+  if (format == KvFormat::kQ2) decode_affine<V, 2>(p, out);
+}
+
 template <class V, KvFormat kFormat, PageRead kRead>
 FATHOM_INLINE PageReader<V, kFormat, kRead> read_page(const AttendArgs& a, const PageView& page,
                                                       const AttendScratch& s) {
@@ -89,15 +156,25 @@ FATHOM_INLINE PageReader<V, kFormat, kRead> read_page(const AttendArgs& a, const
       static_cast<const float*>(page.k), static_cast<const float*>(page.v),
       static_cast<const uint16_t*>(page.k), static_cast<const uint16_t*>(page.v), v_dim};
   if constexpr (kRead == PageRead::kCopied) {
-    if constexpr (kFormat == KvFormat::kF16) {
+    if (is_coded(page.k_format)) {
+      decode_plane<V>(page.k_format, Plane::kKeys,
+                      CodedPlane::open<V>(page.k_format, Plane::kKeys, d, page.k, s.numbers), s.k);
+    } else if constexpr (kFormat == KvFormat::kF16) {
       copy_f16<V>(reader.k16, d * kPageTokens, s.k);
-      copy_f16<V>(reader.v16, kPageTokens * v_dim, s.v);
-    } else {
+    } else if constexpr (kFormat == KvFormat::kBF16) {
       copy_bf16_pairs<V>(reader.k16, (d + 1) / 2, kPageTokens, s.k);
+    }
+    if (is_coded(page.v_format)) {
+      decode_plane<V>(page.v_format, Plane::kValues,
+                      CodedPlane::open<V>(page.v_format, Plane::kValues, d, page.v, s.numbers),
+                      s.v);
+    } else if constexpr (kFormat == KvFormat::kF16) {
+      copy_f16<V>(reader.v16, kPageTokens * v_dim, s.v);
+    } else if constexpr (kFormat == KvFormat::kBF16) {
       copy_bf16_pairs<V>(reader.v16, kPageTokens / 2, v_dim, s.v);
     }
-    reader.k = s.k;
-    reader.v = s.v;
+    if (kFormat != KvFormat::kF32 || is_coded(page.k_format)) reader.k = s.k;
+    if (kFormat != KvFormat::kF32 || is_coded(page.v_format)) reader.v = s.v;
   }
   return reader;
 }
@@ -295,14 +372,11 @@ FATHOM_INLINE void attend_rows(const AttendArgs& a, const PageView& page, const 
 }
 
 template <class V, KvFormat kFormat, PageRead kRead>
-FATHOM_INLINE void attend_pages(const AttendArgs& a, const AttendScratch& s) {
-  for (size_t i = 0; i < a.page_count; ++i) {
-    const PageView& page = a.pages[i];
-    const auto reader = read_page<V, kFormat, kRead>(a, page, s);
-    for (size_t row = 0; row < a.rows; row += V::kScoreRows) {
-      dispatch<V::kScoreRows>(a.rows - row,
-                              [&]<int R>() { attend_rows<V, R>(a, page, reader, s, row); });
-    }
+FATHOM_INLINE void attend_page(const AttendArgs& a, const PageView& page, const AttendScratch& s) {
+  const auto reader = read_page<V, kFormat, kRead>(a, page, s);
+  for (size_t row = 0; row < a.rows; row += V::kScoreRows) {
+    dispatch<V::kScoreRows>(a.rows - row,
+                            [&]<int R>() { attend_rows<V, R>(a, page, reader, s, row); });
   }
 }
 
@@ -314,20 +388,23 @@ FATHOM_INLINE void scale_queries(const AttendArgs& a, float* q) {
 
 // Rows from which copying a page to floats first is cheaper than converting it for each row block.
 inline constexpr size_t kCopyRows = 12;
+FATHOM_INLINE constexpr bool reads_directly(KvFormat format, size_t rows) {
+  return format == KvFormat::kF32 || (format == KvFormat::kF16 && rows < kCopyRows);
+}
 
 template <class V, KvFormat kFormat>
 void attend(const AttendArgs& a) {
   const AttendScratch s(a.scratch, a.head_dim);
   scale_queries<V>(a, s.q);
   spread_sums<V>(a, s);
-  if constexpr (kFormat == KvFormat::kF32) {
-    attend_pages<V, kFormat, PageRead::kDirect>(a, s);
-  } else if constexpr (kFormat == KvFormat::kBF16) {
-    attend_pages<V, kFormat, PageRead::kCopied>(a, s);
-  } else if (a.rows < kCopyRows) {
-    attend_pages<V, kFormat, PageRead::kDirect>(a, s);
-  } else {
-    attend_pages<V, kFormat, PageRead::kCopied>(a, s);
+  for (size_t i = 0; i < a.page_count; ++i) {
+    const PageView& page = a.pages[i];
+    const bool coded = is_coded(page.k_format) || is_coded(page.v_format);
+    if (!coded && reads_directly(kFormat, a.rows)) {
+      attend_page<V, kFormat, PageRead::kDirect>(a, page, s);
+    } else {
+      attend_page<V, kFormat, PageRead::kCopied>(a, page, s);
+    }
   }
   join_sums<V>(a, s);
 }
@@ -341,8 +418,9 @@ AttendFn attend_of(KvFormat format) {
       return attend<V, KvFormat::kF16>;
     case KvFormat::kBF16:
       return attend<V, KvFormat::kBF16>;
+    default:
+      return nullptr;  // pages that are being filled are plain
   }
-  return nullptr;
 }
 
 }  // namespace fathom::kernel

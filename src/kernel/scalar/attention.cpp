@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "base/half.h"
+#include "kernel/page_code.h"
 #include "kernel/scalar/tables.h"
 
 namespace fathom::kernel {
@@ -12,6 +13,9 @@ constexpr float kNegativeInfinity = -std::numeric_limits<float>::infinity();
 
 // One number of a page, whatever its format: the one function here that knows the layouts.
 float key(const AttendArgs& a, const PageView& page, size_t channel, size_t slot) {
+  if (is_coded(page.k_format)) {
+    return decode_code(page.k_format, Plane::kKeys, a.head_dim, page.k, channel, slot);
+  }
   const size_t plane = channel * kPageTokens + slot;
   const size_t pair = (channel / 2 * kPageTokens + slot) * 2 + channel % 2;
   switch (a.format) {
@@ -21,11 +25,15 @@ float key(const AttendArgs& a, const PageView& page, size_t channel, size_t slot
       return to_float(static_cast<const Half*>(page.k)[plane]);
     case KvFormat::kBF16:
       return to_float(static_cast<const BFloat*>(page.k)[pair]);
+    default:
+      return 0;
   }
-  return 0;
 }
 
 float value(const AttendArgs& a, const PageView& page, size_t slot, size_t channel) {
+  if (is_coded(page.v_format)) {
+    return decode_code(page.v_format, Plane::kValues, a.head_dim, page.v, slot, channel);
+  }
   const size_t v_dim = padded_head_dim(a.head_dim);
   const size_t plane = slot * v_dim + channel;
   const size_t pair = (slot / 2 * v_dim + channel) * 2 + slot % 2;
@@ -36,8 +44,9 @@ float value(const AttendArgs& a, const PageView& page, size_t slot, size_t chann
       return to_float(static_cast<const Half*>(page.v)[plane]);
     case KvFormat::kBF16:
       return to_float(static_cast<const BFloat*>(page.v)[pair]);
+    default:
+      return 0;
   }
-  return 0;
 }
 
 bool visible(const AttendArgs& a, const PageView& page, size_t slot, int32_t query) {

@@ -6,7 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
+#include <string>
 
 #include "kernel/attention.h"
 
@@ -21,19 +21,45 @@ class StoreCodec {
  public:
   virtual ~StoreCodec() = default;
 
-  virtual std::string_view name() const = 0;
+  // As it would be typed after "store=", parameters included.
+  virtual std::string name() const = 0;
+
+  // Pages are written in a plain format. A full page that is `tail()` tokens behind the end is
+  // sealed: encoded into a smaller one, if there is a smaller format.
   virtual kernel::KvFormat format() const = 0;
+  virtual kernel::KvFormat sealed_key_format() const { return format(); }
+  virtual kernel::KvFormat sealed_value_format() const { return format(); }
+  virtual size_t tail() const { return 0; }
+  bool seals() const {
+    return sealed_key_format() != format() || sealed_value_format() != format();
+  }
 
   // Bytes of a page of 64 tokens of one kv head, keys first, each part 64-byte aligned.
   virtual size_t key_bytes(size_t head_dim) const = 0;
   virtual size_t value_bytes(size_t head_dim) const = 0;
   size_t page_bytes(size_t head_dim) const { return key_bytes(head_dim) + value_bytes(head_dim); }
+  virtual size_t sealed_key_bytes(size_t head_dim) const { return key_bytes(head_dim); }
+  virtual size_t sealed_value_bytes(size_t head_dim) const { return value_bytes(head_dim); }
+  size_t sealed_bytes(size_t head_dim) const {
+    return sealed_key_bytes(head_dim) + sealed_value_bytes(head_dim);
+  }
 
-  // Writes one token's key and value, [head_dim] each, to a slot.
+  // Writes one token's key and value, [head_dim] each, to a slot of a plain page.
   virtual void write(PageData page, size_t head_dim, size_t slot, const float* k,
                      const float* v) const = 0;
-  // Gives back what reading the slot means.
+  // Gives back what reading a slot of a plain page means.
   virtual void read(PageData page, size_t head_dim, size_t slot, float* k, float* v) const = 0;
+  // The same of a sealed page.
+  virtual void read_sealed(PageData page, size_t head_dim, size_t slot, float* k, float* v) const {
+    read(page, head_dim, slot, k, v);
+  }
+  // A slot of a plain page that holds nothing but finite numbers.
+  virtual void clear_slot(PageData page, size_t head_dim, size_t slot) const = 0;
+  // Copies a slot of one plain page to another.
+  virtual void copy_slot(PageData from, size_t from_slot, PageData to, size_t to_slot,
+                         size_t head_dim) const = 0;
+  // Encodes a full plain page into a sealed one.
+  virtual void seal(PageData /*plain*/, size_t /*head_dim*/, PageData /*sealed*/) const {}
 };
 
 }  // namespace fathom::kv

@@ -42,7 +42,7 @@ class PlainCodec final : public StoreCodec {
   using Number = typename N::Number;
 
  public:
-  std::string_view name() const override { return N::kName; }
+  std::string name() const override { return std::string(N::kName); }
   kernel::KvFormat format() const override { return N::kFormat; }
 
   size_t key_bytes(size_t head_dim) const override {
@@ -64,6 +64,26 @@ class PlainCodec final : public StoreCodec {
     const Number* values = reinterpret_cast<const Number*>(page.bytes + key_bytes(d));
     for (size_t c = 0; c < d; ++c) k[c] = N::decode(keys[key_at(c, slot)]);
     for (size_t c = 0; c < d; ++c) v[c] = N::decode(values[value_at(c, slot, d)]);
+  }
+
+  void clear_slot(PageData page, size_t d, size_t slot) const override {
+    Number* keys = reinterpret_cast<Number*>(page.bytes);
+    Number* values = reinterpret_cast<Number*>(page.bytes + key_bytes(d));
+    for (size_t c = 0; c < d; ++c) keys[key_at(c, slot)] = Number{};
+    for (size_t c = 0; c < padded_head_dim(d); ++c) values[value_at(c, slot, d)] = Number{};
+  }
+  void copy_slot(PageData from, size_t from_slot, PageData to, size_t to_slot,
+                 size_t d) const override {
+    const Number* keys = reinterpret_cast<const Number*>(from.bytes);
+    const Number* values = reinterpret_cast<const Number*>(from.bytes + key_bytes(d));
+    Number* to_keys = reinterpret_cast<Number*>(to.bytes);
+    Number* to_values = reinterpret_cast<Number*>(to.bytes + key_bytes(d));
+    // Channels from a pair on go together; an odd last one brings its empty neighbour along.
+    const size_t channels = N::kPairs ? round_up(d, 2) : d;
+    for (size_t c = 0; c < channels; ++c) to_keys[key_at(c, to_slot)] = keys[key_at(c, from_slot)];
+    for (size_t c = 0; c < padded_head_dim(d); ++c) {
+      to_values[value_at(c, to_slot, d)] = values[value_at(c, from_slot, d)];
+    }
   }
 
  private:
@@ -88,8 +108,9 @@ std::unique_ptr<const StoreCodec> make_plain_codec(kernel::KvFormat format) {
       return std::make_unique<PlainCodec<F16>>();
     case kernel::KvFormat::kBF16:
       return std::make_unique<PlainCodec<BF16>>();
+    default:
+      return nullptr;
   }
-  return nullptr;
 }
 
 }  // namespace fathom::kv

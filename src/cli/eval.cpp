@@ -1,0 +1,103 @@
+// fathom eval: what a shortcut costs, on the user's own model.
+#include "cli/eval.h"
+
+#include <memory>
+
+#include "cli/command.h"
+
+namespace fathom::cli {
+namespace {
+
+int evaluate(const EvalArgs& args) {
+  if (args.list) return eval_list(args);
+  if (!args.score.empty()) return eval_score(args);
+  if (args.generate) return eval_generate(args);
+  if (args.suite == "divergence") return eval_divergence(args);
+  return eval_run(args);
+}
+
+void add_generating(CLI::App& c, EvalArgs& args) {
+  const std::string group = "Instances";
+  c.add_flag("--generate", args.generate, "Write instances to -o, without running a model")
+      ->group(group);
+  c.add_option("--suite", args.suite,
+               "needle, ruler, scbench, all, or names of tasks, separated by commas; or "
+               "divergence: how far "
+               "predictions on prose are from the first policy's")
+      ->group(group)
+      ->capture_default_str();
+  c.add_option("--lengths", args.lengths, "Tokens of prompt and answer; k is 1024")
+      ->group(group)
+      ->capture_default_str();
+  c.add_option("--instances", args.instances,
+               "Instances of each task and length (default: 10; needle 55, the full grid); of "
+               "divergence, windows")
+      ->group(group);
+  c.add_option("--turns", args.turns, "Questions over one context, where a task has several")
+      ->check(CLI::Range(1, 8))
+      ->group(group)
+      ->capture_default_str();
+  c.add_option("--seed", args.seed, "The same seed gives the same instances, on every machine")
+      ->group(group)
+      ->capture_default_str();
+  c.add_option("--books", args.books,
+               "A folder of plain-text books to hide facts in (default: generated prose)")
+      ->group(group);
+  c.add_option("-o,--output", args.output,
+               "A folder for results; with --generate a file (default: standard output)")
+      ->group(group);
+}
+
+void add_scoring(CLI::App& c, EvalArgs& args) {
+  const std::string group = "Scoring";
+  c.add_option("--score", args.score, "Judge the answers in this JSONL file; - is standard input")
+      ->group(group);
+  c.add_option("--layout", args.layout, "Of files read and written: fathom, scbench or ruler")
+      ->group(group)
+      ->capture_default_str();
+  c.add_option("--task", args.task, "The task, where lines do not name their own")->group(group);
+  c.add_option("--data", args.data, "Instances that hold the answers, by id")->group(group);
+  c.add_option("--against", args.against, "Compare with the answers in this file, pair by pair")
+      ->group(group);
+}
+
+void add_running(CLI::App& c, EvalArgs& args) {
+  const std::string group = "Running";
+  c.add_option("--policies", args.policies,
+               "Cache policies as --kv takes them, separated by semicolons; the first is what the "
+               "others are compared with")
+      ->group(group);
+  c.add_option("--mode", args.mode,
+               "multi-request: the context is read once, blind to any question; multi-turn: one "
+               "conversation; single: read afresh for each question")
+      ->group(group)
+      ->capture_default_str();
+  c.add_flag("--resume", args.resume, "Go on with the results in the folder -o")->group(group);
+}
+
+}  // namespace
+
+Runner add_eval(CLI::App& app) {
+  auto args = std::make_shared<EvalArgs>();
+  CLI::App* c =
+      app.add_subcommand("eval", "Measure what a cache policy costs on long-context tests");
+  args->model.add_to(*c);
+  add_running(*c, *args);
+  add_generating(*c, *args);
+  add_scoring(*c, *args);
+  c->add_flag("--list", args->list, "Show the tasks");
+  c->add_flag("--json", args->json, "Print JSON");
+  c->footer(
+      "Lengths are counted by MODEL's tokenizer.\n"
+      "Answers to score are one object a line: id, prediction (or a list, one a turn), answer.\n"
+      "Examples:\n"
+      "  fathom eval model.gguf --suite needle --lengths 4k --policies \"store=f32;store=f16\"\n"
+      "  fathom eval model.gguf --suite ruler --instances 25 -o results --resume\n"
+      "  fathom eval --list\n"
+      "  fathom eval model.gguf --generate --suite ruler --lengths 4k,16k -o ruler.jsonl\n"
+      "  fathom eval --score answers.jsonl --layout ruler --task niah_multivalue\n"
+      "  fathom eval --score fast.jsonl --against dense.jsonl --data ruler.jsonl");
+  return [args] { return evaluate(*args); };
+}
+
+}  // namespace fathom::cli

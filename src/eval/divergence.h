@@ -1,0 +1,52 @@
+// How far a policy's predictions are from dense attention's: same weights, same forced tokens, two
+// caches in lockstep. Natural logarithms, over the whole vocabulary, in double.
+//
+// Two sets of positions, never mixed: prefill scores the second half of a window from the logits of
+// reading it; decode reads the window and then forces further true tokens one by one through the
+// decode path. On prose nearly every token can be told from its neighbours, so that a small
+// divergence here does not show that facts are still found: see the tasks for that.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "engine/engine.h"
+#include "eval/statistics.h"
+
+namespace fathom::eval {
+
+// One position: p is the reference's distribution, q the other's.
+struct TokenDivergence {
+  double kl = 0;                // sum p (ln p - ln q)
+  double nll_p = 0, nll_q = 0;  // of the true token
+  bool same_top = true;         // both find the same token most likely; ties go to the lowest id
+};
+// REQUIRES: both [vocab], token in range.
+TokenDivergence compare_logits(std::span<const float> p, std::span<const float> q,
+                               engine::TokenId token);
+
+enum class PositionSet : uint8_t { kPrefill, kDecode };
+
+struct Divergence {
+  size_t windows = 0, tokens = 0;
+  Estimate kl;                                   // mean; intervals over windows
+  double kl_median = 0, kl_p99 = 0, kl_max = 0;  // of tokens
+  Estimate same_top;                             // share
+  Estimate nll_difference;                       // other - reference: ln of the perplexities' ratio
+  double delta_p_rms = 0;                        // of the true token's probability
+  double reference_perplexity = 0;
+};
+
+struct DivergenceOptions {
+  PositionSet positions = PositionSet::kDecode;
+  size_t decode_tokens = 128;  // forced at the end of each window
+};
+
+// `windows` are token sequences of a text, each read in fresh caches. Reports "comparing" in
+// windows; those done before an early end are reported. REQUIRES: engines of one model; a window
+// has at least 4 tokens, and more than decode_tokens.
+Divergence measure_divergence(engine::Engine& reference, engine::Engine& other,
+                              std::span<const std::vector<engine::TokenId>> windows,
+                              const DivergenceOptions& options = {}, const Progress& progress = {});
+
+}  // namespace fathom::eval

@@ -1,0 +1,114 @@
+#include "kv/store/coded.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <vector>
+
+#include "kernel/page_code.h"
+#include "kv/store/plain.h"
+
+namespace fathom::kv {
+namespace {
+
+using kernel::is_coded;
+using kernel::kPageTokens;
+using kernel::Plane;
+using kernel::PlaneShape;
+
+class CodedCodec final : public StoreCodec {
+ public:
+  explicit CodedCodec(const CodedFormat& format)
+      : format_(format), plain_(make_plain_codec(format.plain)) {}
+
+  std::string name() const override { return format_.name; }
+  kernel::KvFormat format() const override { return format_.plain; }
+  kernel::KvFormat sealed_key_format() const override { return format_.keys; }
+  kernel::KvFormat sealed_value_format() const override { return format_.values; }
+  size_t tail() const override { return format_.tail; }
+
+  size_t key_bytes(size_t d) const override { return plain_->key_bytes(d); }
+  size_t value_bytes(size_t d) const override { return plain_->value_bytes(d); }
+  size_t sealed_key_bytes(size_t d) const override {
+    return is_coded(format_.keys) ? kernel::coded_bytes(format_.keys, Plane::kKeys, d)
+                                  : key_bytes(d);
+  }
+  size_t sealed_value_bytes(size_t d) const override {
+    return is_coded(format_.values) ? kernel::coded_bytes(format_.values, Plane::kValues, d)
+                                    : value_bytes(d);
+  }
+
+  void write(PageData page, size_t d, size_t slot, const float* k, const float* v) const override {
+    plain_->write(page, d, slot, k, v);
+  }
+  void read(PageData page, size_t d, size_t slot, float* k, float* v) const override {
+    plain_->read(page, d, slot, k, v);
+  }
+
+  void read_sealed(PageData page, size_t d, size_t slot, float* k, float* v) const override {
+    const std::byte* values = page.bytes + sealed_key_bytes(d);
+    std::vector<float> plain_k(d), plain_v(d);
+    if (!is_coded(format_.keys) || !is_coded(format_.values)) {
+      read_plain_plane(page, d, slot, plain_k.data(), plain_v.data());
+    }
+    for (size_t c = 0; c < d; ++c) {
+      k[c] = is_coded(format_.keys)
+                 ? kernel::decode_code(format_.keys, Plane::kKeys, d, page.bytes, c, slot)
+                 : plain_k[c];
+      v[c] = is_coded(format_.values)
+                 ? kernel::decode_code(format_.values, Plane::kValues, d, values, slot, c)
+                 : plain_v[c];
+    }
+  }
+
+  void clear_slot(PageData page, size_t d, size_t slot) const override {
+    plain_->clear_slot(page, d, slot);
+  }
+  void copy_slot(PageData from, size_t from_slot, PageData to, size_t to_slot,
+                 size_t d) const override {
+    plain_->copy_slot(from, from_slot, to, to_slot, d);
+  }
+
+  void seal(PageData from, size_t d, PageData to) const override {
+    const size_t width = kernel::padded_head_dim(d);
+    std::vector<float> keys(d * kPageTokens), values(kPageTokens * width), k(d), v(d);
+    for (size_t slot = 0; slot < kPageTokens; ++slot) {
+      plain_->read(from, d, slot, k.data(), v.data());
+      for (size_t c = 0; c < d; ++c) keys[c * kPageTokens + slot] = k[c];
+      std::copy(v.begin(), v.end(), values.begin() + static_cast<std::ptrdiff_t>(slot * width));
+    }
+    std::byte* to_values = to.bytes + sealed_key_bytes(d);
+    if (is_coded(format_.keys)) {
+      kernel::encode_plane(format_.keys, Plane::kKeys, d, keys.data(), to.bytes);
+    } else {
+      std::memcpy(to.bytes, from.bytes, key_bytes(d));
+    }
+    if (is_coded(format_.values)) {
+      kernel::encode_plane(format_.values, Plane::kValues, d, values.data(), to_values);
+    } else {
+      std::memcpy(to_values, from.bytes + key_bytes(d), value_bytes(d));
+    }
+  }
+
+ private:
+  // Where one plane of a sealed page is plain, it is read out of a copy of a whole plain page.
+  void read_plain_plane(PageData page, size_t d, size_t slot, float* k, float* v) const {
+    std::vector<std::byte> copy(page_bytes(d));
+    if (!is_coded(format_.keys)) std::memcpy(copy.data(), page.bytes, key_bytes(d));
+    if (!is_coded(format_.values)) {
+      std::memcpy(copy.data() + key_bytes(d), page.bytes + sealed_key_bytes(d), value_bytes(d));
+    }
+    plain_->read({copy.data()}, d, slot, k, v);
+  }
+
+  CodedFormat format_;
+  std::unique_ptr<const StoreCodec> plain_;
+};
+
+}  // namespace
+
+std::unique_ptr<const StoreCodec> make_coded_codec(const CodedFormat& format) {
+  return std::make_unique<CodedCodec>(format);
+}
+
+}  // namespace fathom::kv

@@ -1,0 +1,209 @@
+#include "kv/sparse_prefill.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <random>
+#include <vector>
+
+#include "kv/attend.h"
+#include "kv/replay/attend_lists.h"
+#include "kv/store/coded.h"
+#include "kv/store/plain.h"
+
+namespace fathom::kv {
+namespace {
+
+using kernel::KvFormat;
+
+constexpr size_t kHeads = 4, kKvHeads = 2, kDim = 16;
+
+// Lists made by a function of (query head, block, end of the block's queries).
+class MadeUp final : public PrefillPolicy {
+ public:
+  using Make = std::function<RowList(size_t, size_t, size_t)>;
+  MadeUp(size_t block, Make make) : block_(block), make_(std::move(make)) {}
+  size_t query_block() const override { return block_; }
+  void select(const PrefillView& view, std::span<RowList> lists) const override {
+    const size_t blocks = lists.size() / view.queries.group;
+    for (size_t i = 0; i < lists.size(); ++i) {
+      const size_t head = view.head.kv_head * view.queries.group + i / blocks;
+      const size_t block = view.first() / block_ + i % blocks;
+      lists[i] = make_(head, block, std::min((block + 1) * block_, view.head.tokens));
+    }
+  }
+
+ private:
+  size_t block_;
+  Make make_;
+};
+
+struct Text {
+  size_t tokens;
+  std::vector<float> q, k, v;
+  Text(size_t n, uint64_t seed)
+      : tokens(n), q(n * kHeads * kDim), k(n * kKvHeads * kDim), v(n * kKvHeads * kDim) {
+    std::mt19937_64 rng(seed);
+    std::normal_distribution<float> normal;
+    for (std::vector<float>* x : {&q, &k, &v}) {
+      for (float& value : *x) value = normal(rng);
+    }
+  }
+};
+
+std::vector<float> run(const Text& text, std::shared_ptr<const PrefillPolicy> policy, size_t chunk,
+                       int32_t window = 0) {
+  ThreadPool pool(3);
+  PagePool pages(size_t{64} << 20);
+  Attender attender(pool, kernel::default_kernels(), std::move(policy));
+  SequenceCache cache(pages, make_plain_codec(KvFormat::kF32), {1, kKvHeads, kDim});
+  std::vector<float> out(text.q.size());
+  for (size_t at = 0; at < text.tokens;) {
+    const size_t n = std::min(chunk, text.tokens - at);
+    cache.extend(n);
+    const AttendLayer layer{0,
+                            kHeads,
+                            &text.q[at * kHeads * kDim],
+                            &text.k[at * kKvHeads * kDim],
+                            &text.v[at * kKvHeads * kDim],
+                            &out[at * kHeads * kDim],
+                            0.25f,
+                            0,
+                            window};
+    const SequenceRows rows{&cache, 0, n};
+    attender.run(layer, {&rows, 1});
+    at += n;
+  }
+  return out;
+}
+
+RowList everything(size_t end) {
+  RowList list;
+  for (size_t p = 0; p < end; p += kPieceTokens) list.pieces.push_back(static_cast<int32_t>(p));
+  return list;
+}
+
+TEST(SparsePrefill, FullListsGiveTheBitsOfDenseAttention) {
+  const Text text(2500, 1);
+  for (const int32_t window : {0, 700}) {
+    const auto dense = run(text, nullptr, 500, window);
+    for (const size_t block : {64, 128}) {
+      for (const size_t chunk : {2500, 500, 77}) {
+        const auto policy = std::make_shared<MadeUp>(
+            block, [](size_t, size_t, size_t end) { return everything(end); });
+        EXPECT_EQ(run(text, policy, chunk, window), dense) << block << " " << chunk;
+      }
+    }
+  }
+}
+
+// Pieces anywhere, single keys, sinks and a window: what the lists say, in double.
+TEST(SparsePrefill, ReadsWhatTheListsSay) {
+  const Text text(700, 2);
+  const auto make = [](size_t head, size_t block, size_t end) {
+    std::mt19937_64 rng(head * 1000 + block);
+    RowList list;
+    if (head == 3) {  // a streaming head
+      list = everything(end);
+      list.sinks = 70;
+      list.window = 130;
+      return list;
+    }
+    int32_t at = 0;
+    for (; at + 64 < static_cast<int32_t>(end) - 64; at += 64 + static_cast<int32_t>(rng() % 90)) {
+      if (rng() % 3 == 0) {
+        for (int32_t c = 0; c < 64; c += 1 + static_cast<int32_t>(rng() % 9)) {
+          list.columns.push_back(at + c);
+        }
+      } else if (rng() % 2 == 0) {
+        list.pieces.push_back(at);
+      } else {
+        list.pieces.push_back(at / 64 * 64);
+        at = at / 64 * 64;
+      }
+    }
+    if (list.columns.empty() && list.pieces.empty()) list.columns.push_back(0);
+    for (int32_t p = std::max(at, static_cast<int32_t>(block * 64)); p < static_cast<int32_t>(end);
+         p += 64) {
+      list.pieces.push_back(p);
+    }
+    return list;
+  };
+  const auto out = run(text, std::make_shared<MadeUp>(64, make), 300);
+  std::vector<int32_t> keys;
+  for (size_t kv_head = 0; kv_head < kKvHeads; ++kv_head) {
+    std::vector<float> k, v;
+    for (size_t t = 0; t < text.tokens; ++t) {
+      const size_t at = (t * kKvHeads + kv_head) * kDim;
+      k.insert(k.end(), &text.k[at], &text.k[at] + kDim);
+      v.insert(v.end(), &text.v[at], &text.v[at] + kDim);
+    }
+    HeadView view;
+    view.head_dim = kDim;
+    view.tokens = text.tokens;
+    view.k = k.data();
+    view.v = v.data();
+    view.scale = 0.25f;
+    for (size_t t = 0; t < text.tokens; t += 3) {
+      for (size_t head = 2 * kv_head; head < 2 * kv_head + 2; ++head) {
+        // The chunk that token t was read in ends at a multiple of 300.
+        const size_t end = std::min({(t / 64 + 1) * 64, (t / 300 + 1) * 300, text.tokens});
+        const RowList list = make(head, t / 64, end);
+        visible_keys(list, t, keys);
+        std::vector<float> want(kDim);
+        attend_keys(view, &text.q[(t * kHeads + head) * kDim], keys, want.data());
+        for (size_t c = 0; c < kDim; ++c) {
+          ASSERT_NEAR(out[(t * kHeads + head) * kDim + c], want[c], 2e-5)
+              << "token " << t << " head " << head;
+        }
+      }
+    }
+  }
+}
+
+TEST(SparsePrefill, TheAccountCountsTiles) {
+  ThreadPool pool(1);
+  PagePool pages(size_t{64} << 20);
+  const auto first_page = std::make_shared<MadeUp>(64, [](size_t, size_t block, size_t) {
+    RowList list{{0}, {}, 0, 0};
+    if (block > 0) list.pieces.push_back(static_cast<int32_t>(block * 64));
+    return list;
+  });
+  Attender attender(pool, kernel::default_kernels(), first_page);
+  SequenceCache cache(pages, make_plain_codec(KvFormat::kF32), {1, kKvHeads, kDim});
+  const Text text(256, 3);
+  std::vector<float> out(text.q.size());
+  cache.extend(256);
+  const AttendLayer layer{0, kHeads, text.q.data(), text.k.data(), text.v.data(), out.data()};
+  const SequenceRows rows{&cache, 0, 256};
+  attender.run(layer, {&rows, 1});
+  EXPECT_DOUBLE_EQ(attender.account().density(), (1.0 + 2 + 2 + 2) / (1 + 2 + 3 + 4));
+}
+
+TEST(SequenceCache, ReadsKeysOfEveryFormat) {
+  ThreadPool threads(1);
+  for (const KvFormat plain : {KvFormat::kF32, KvFormat::kF16, KvFormat::kBF16}) {
+    for (const KvFormat coded : {plain, KvFormat::kQ8, KvFormat::kQ4, KvFormat::kQ2}) {
+      PagePool pages(size_t{64} << 20);
+      SequenceCache cache(pages, make_coded_codec({"x", coded, coded, plain, 0}),
+                          {1, kKvHeads, kDim});
+      const Text text(150, 4);
+      cache.extend(150);
+      cache.write(0, 1, 0, {&text.k[kDim], &text.v[kDim], kKvHeads * kDim, 150});
+      if (coded != plain) cache.seal(threads);
+      std::vector<float> keys(100 * kDim);
+      cache.read_keys(0, 1, 37, keys);
+      double worst = 0;
+      for (size_t i = 0; i < keys.size(); ++i) {
+        const double want = text.k[((37 + i / kDim) * kKvHeads + 1) * kDim + i % kDim];
+        worst = std::max(worst, std::abs(keys[i] - want));
+      }
+      const double step = coded == KvFormat::kQ2 ? 1.4 : coded == KvFormat::kQ4 ? 0.3 : 0.03;
+      EXPECT_LT(worst, plain == KvFormat::kF32 && coded == plain ? 1e-12 : step);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fathom::kv
