@@ -1,5 +1,26 @@
 #include "kv/registry.h"
 
+#include "kv/fetch/emllm.h"
+#include "kv/fetch/infllm.h"
+#include "kv/fetch/longheads.h"
+#include "kv/fetch/lserve.h"
+#include "kv/fetch/quest.h"
+#include "kv/fetch/recycled.h"
+#include "kv/fetch/sentence.h"
+#include "kv/keep/adakv.h"
+#include "kv/keep/duo.h"
+#include "kv/keep/expected_attention.h"
+#include "kv/keep/h2o.h"
+#include "kv/keep/key_diff.h"
+#include "kv/keep/key_norm.h"
+#include "kv/keep/merging.h"
+#include "kv/keep/pyramid.h"
+#include "kv/keep/razor.h"
+#include "kv/keep/scissorhands.h"
+#include "kv/keep/sirllm.h"
+#include "kv/keep/snapkv.h"
+#include "kv/keep/streaming.h"
+#include "kv/keep/tova.h"
 #include "kv/prefill/a_shape.h"
 #include "kv/prefill/anchor.h"
 #include "kv/prefill/flexprefill.h"
@@ -87,6 +108,20 @@ std::span<const Method> all_methods() {
       prefill(hip_info(), make_hip),
       prefill(lserve_info(), make_lserve),
       keep(simple("all", "every token stays; exact"), nothing),
+      keep(streaming_info(), make_streaming),
+      keep(snapkv_info(), make_snapkv),
+      keep(expected_attention_info(), make_expected_attention),
+      keep(h2o_info(), make_h2o),
+      keep(scissorhands_info(), make_scissorhands),
+      keep(tova_info(), make_tova),
+      keep(key_norm_info(), make_key_norm),
+      keep(key_diff_info(), make_key_diff),
+      keep(sirllm_info(), make_sirllm),
+      keep(adakv_info(), make_adakv),
+      keep(pyramid_info(), make_pyramid),
+      keep(merging_info(), make_merging),
+      keep(duo_info(), make_duo),
+      keep(razor_info(), make_razor),
       store(simple("auto", "bf16 where the processor multiplies it natively, else f16"),
             native_codec),
       store(simple("f32", "32-bit floats; for tests and for judging other formats"),
@@ -105,6 +140,13 @@ std::span<const Method> all_methods() {
       store(with_tail("k2v2", "2 bits, keys by channel, values by token; 3 bits a number", kKivi),
             coded<KvFormat::kQ2, KvFormat::kQ2>),
       fetch(simple("all", "every query reads every kept page; exact"), nothing),
+      fetch(quest_info(), make_quest),
+      fetch(lserve_fetch_info(), make_lserve_fetch),
+      fetch(infllm_info(), make_infllm),
+      fetch(emllm_info(), make_emllm),
+      fetch(longheads_info(), make_longheads),
+      fetch(sentence_info(), make_sentence),
+      fetch(recycled_info(), make_recycled),
   };
   return methods;
 }

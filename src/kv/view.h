@@ -4,8 +4,25 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+
+#include "kernel/elementwise.h"
 
 namespace fathom::kv {
+
+// How the model turned k_unrotated into k.
+struct RopeView {
+  std::span<const double> frequencies;  // radians a position, one a rotary pair
+  double magnitude = 1.0;               // by which rotated channels are multiplied
+  kernel::RopeStyle style = kernel::RopeStyle::kAdjacent;
+};
+
+// What is known of the tokens as text, by position; the same for all layers and heads. Either is
+// empty where nobody asked for it.
+struct TextView {
+  std::span<const float> surprise;         // [positions]: -log p(token | those before it), nats
+  std::span<const int32_t> sentence_ends;  // ascending: the position after each sentence's last
+};
 
 // The stored keys and values of one kv head, in ascending order of position.
 struct HeadView {
@@ -18,11 +35,14 @@ struct HeadView {
   const float* k_unrotated = nullptr;  // [tokens][head_dim]; null where nobody asked for it
   const int32_t* positions = nullptr;  // [tokens]; null: token i is at position i
   float scale = 1.0f;                  // of q . k inside the softmax
+  const RopeView* rope = nullptr;      // null where nobody asked for unrotated keys
+  const TextView* text = nullptr;      // null where nobody asked for it
 
   int32_t position(size_t token) const {
     return positions ? positions[token] : static_cast<int32_t>(token);
   }
   const float* key(size_t token) const { return k + token * head_dim; }
+  const float* value(size_t token) const { return v + token * head_dim; }
 };
 
 // Queries of the query heads that read one kv head. Query t is at position first + t and sees keys
@@ -37,6 +57,9 @@ struct QueryView {
 
   const float* row(size_t token, size_t head, size_t head_dim) const {
     return q + token * stride + head * head_dim;
+  }
+  const float* row_unrotated(size_t token, size_t head, size_t head_dim) const {
+    return q_unrotated + token * stride + head * head_dim;
   }
 };
 

@@ -2,7 +2,8 @@
 //
 // A policy sees a layer at once, so that it can give heads different budgets. It is asked when the
 // prompt has been read; one that also evicts while decoding is asked again after every step.
-// Positions travel with the tokens, so nothing is ever moved to another position.
+// Positions travel with the tokens, so nothing is ever moved to another position. Policies are
+// immutable: select() may run for many layers in parallel.
 #pragma once
 
 #include <cstdint>
@@ -14,24 +15,46 @@
 namespace fathom::kv {
 
 struct KeepView {
-  size_t layers = 0;                   // of the model; the layer is heads[0].layer
-  size_t prompt = 0;                   // tokens of the prompt
-  std::span<const HeadView> heads;     // [kv heads]
-  std::span<const QueryView> queries;  // [kv heads]: the last queries, at most window() of them
+  size_t layers = 0;                        // of the model; the layer is heads[0].layer
+  size_t prompt = 0;                        // tokens of the prompt
+  std::span<const HeadView> heads = {};     // [kv heads], values included
+  std::span<const QueryView> queries = {};  // [kv heads]: the last queries, at most needs().window
   // Sums of the attention that each stored token has received, [kv heads] of [tokens] each, of the
   // queries so far, averaged over the group. Empty where the policy does not ask for them.
-  std::span<const float* const> received;
+  std::span<const float* const> received = {};
+};
+
+// What select() reads beside keys and values. The engine asks once, when it loads the policy.
+struct KeepNeeds {
+  size_t window = 0;       // last queries, of the prompt or of what was written since
+  bool received = false;   // KeepView::received
+  bool unrotated = false;  // HeadView::k_unrotated and rope, QueryView::q_unrotated
+  bool surprise = false;   // HeadView::text->surprise
+};
+
+// What evicted tokens leave behind in one kv head, for policies that do not just drop them.
+struct Folded {
+  std::vector<float> v;  // [kept][head_dim]: the survivors' new values; empty: as they were
+  // One more token that stands for `count` evicted ones: log(count) is added to its logit. No
+  // position; empty where count is 0.
+  std::vector<float> extra_k, extra_v;  // [head_dim]
+  size_t count = 0;
 };
 
 class KeepPolicy {
  public:
   virtual ~KeepPolicy() = default;
-  // Last queries of the prompt that select() wants to see; 0: none.
-  virtual size_t window() const = 0;
-  virtual bool wants_received_attention() const { return false; }
+  virtual KeepNeeds needs() const { return {}; }
   virtual bool evicts_while_decoding() const { return false; }
   // Fills kept[kv head] with the indices (not positions) of the tokens that stay, ascending.
   virtual void select(const KeepView& view, std::span<std::vector<int32_t>> kept) const = 0;
+
+  // Whether fold() does anything. A cache that cannot change values refuses such a policy.
+  virtual bool folds() const { return false; }
+  // What becomes of the tokens of one kv head that are not among `kept`, which select() returned.
+  virtual Folded fold(const HeadView& head, std::span<const int32_t> kept) const;
 };
+
+inline Folded KeepPolicy::fold(const HeadView&, std::span<const int32_t>) const { return {}; }
 
 }  // namespace fathom::kv

@@ -1,0 +1,56 @@
+#include "kv/rope.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace fathom::kv {
+namespace {
+
+struct Pair {
+  size_t a, b;  // channels
+};
+Pair pair_of(kernel::RopeStyle style, size_t i, size_t pairs) {
+  return style == kernel::RopeStyle::kAdjacent ? Pair{2 * i, 2 * i + 1} : Pair{i, i + pairs};
+}
+
+}  // namespace
+
+Rotation::Rotation(const RopeView& rope, double position) : style_(rope.style) {
+  for (const double f : rope.frequencies) {
+    cos_.push_back(std::cos(position * f) * rope.magnitude);
+    sin_.push_back(std::sin(position * f) * rope.magnitude);
+  }
+}
+
+Rotation::Rotation(const RopeView& rope, size_t first, size_t count) : style_(rope.style) {
+  for (const double f : rope.frequencies) {
+    double c = 0, s = 0;
+    for (size_t i = 0; i < count; ++i) {
+      c += std::cos(static_cast<double>(first + i) * f);
+      s += std::sin(static_cast<double>(first + i) * f);
+    }
+    cos_.push_back(c / static_cast<double>(count) * rope.magnitude);
+    sin_.push_back(s / static_cast<double>(count) * rope.magnitude);
+  }
+}
+
+void Rotation::apply(const float* x, size_t head_dim, float* out) const {
+  if (out != x) std::memcpy(out, x, head_dim * sizeof(float));
+  for (size_t i = 0; i < cos_.size(); ++i) {
+    const Pair p = pair_of(style_, i, cos_.size());
+    const double a = out[p.a], b = out[p.b];
+    out[p.a] = static_cast<float>(a * cos_[i] - b * sin_[i]);
+    out[p.b] = static_cast<float>(a * sin_[i] + b * cos_[i]);
+  }
+}
+
+void Rotation::apply(double* x, size_t stride) const {
+  for (size_t i = 0; i < cos_.size(); ++i) {
+    const Pair p = pair_of(style_, i, cos_.size());
+    const double a = x[p.a * stride], b = x[p.b * stride];
+    x[p.a * stride] = a * cos_[i] - b * sin_[i];
+    x[p.b * stride] = a * sin_[i] + b * cos_[i];
+  }
+}
+
+}  // namespace fathom::kv

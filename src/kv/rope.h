@@ -1,0 +1,27 @@
+// Rotating single vectors, for policies that place keys or queries at other positions.
+#pragma once
+
+#include <vector>
+
+#include "kv/view.h"
+
+namespace fathom::kv {
+
+// cos and sin of every pair's angle at one position, times the magnitude; angles in double.
+class Rotation {
+ public:
+  Rotation(const RopeView& rope, double position);
+  // The mean of the rotations at positions [first, first + count).
+  Rotation(const RopeView& rope, size_t first, size_t count);
+
+  // out = x rotated, [head_dim]; channels beyond the rotated ones are copied. In place is allowed.
+  void apply(const float* x, size_t head_dim, float* out) const;
+  // The same for a vector of doubles, `stride` apart.
+  void apply(double* x, size_t stride) const;
+
+ private:
+  std::vector<double> cos_, sin_;
+  kernel::RopeStyle style_;
+};
+
+}  // namespace fathom::kv

@@ -1,0 +1,55 @@
+#include "kv/top_k.h"
+
+#include <algorithm>
+#include <bit>
+#include <functional>
+#include <numeric>
+
+namespace fathom::kv {
+namespace {
+
+// Unsigned integers in the order of the floats; -0 and 0 are one.
+inline uint32_t order_key(float score) {
+  const uint32_t bits = std::bit_cast<uint32_t>(score + 0.0f);
+  const uint32_t sign = static_cast<uint32_t>(static_cast<int32_t>(bits) >> 31);
+  return bits ^ (sign | 0x80000000u);
+}
+
+}  // namespace
+
+void TopK::append(std::span<const float> scores, size_t k, int32_t first,
+                  std::vector<int32_t>& out) {
+  const size_t n = scores.size();
+  k = std::min(k, n);
+  if (k == 0) return;
+  keys_.resize(n);
+  for (size_t i = 0; i < n; ++i) keys_[i] = order_key(scores[i]);
+  sorted_ = keys_;
+  std::nth_element(sorted_.begin(), sorted_.begin() + (k - 1), sorted_.end(), std::greater<>());
+  const uint32_t boundary = sorted_[k - 1];
+  size_t ties = k;  // how many of those at the boundary there is room for
+  for (size_t i = 0; i < n; ++i) ties -= keys_[i] > boundary;
+  for (size_t i = 0; i < n; ++i) {
+    const bool tied = keys_[i] == boundary;
+    if (keys_[i] < boundary || (tied && ties == 0)) continue;
+    ties -= tied;
+    out.push_back(first + static_cast<int32_t>(i));
+  }
+}
+
+std::vector<int32_t> top_k(std::span<const float> scores, size_t k) {
+  std::vector<int32_t> out;
+  TopK().append(scores, k, 0, out);
+  return out;
+}
+
+std::vector<int32_t> ranking(std::span<const float> scores) {
+  std::vector<int32_t> order(scores.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+    return order_key(scores[a]) > order_key(scores[b]);
+  });
+  return order;
+}
+
+}  // namespace fathom::kv
