@@ -26,7 +26,8 @@ Runner::Runner(std::shared_ptr<const model::Model> model, std::shared_ptr<Thread
       options_(options),
       forward_(std::move(model), *pool_, kernels, options.batch_tokens, options.context),
       pages_(options.kv_bytes),
-      attender_(*pool_, kernels, policy_.prefill) {}
+      attender_(*pool_, kernels, policy_.prefill),
+      keep_(*pool_, policy_.keep, forward_.config().layers) {}
 
 kv::SequenceCache Runner::new_cache() {
   const model::Config& c = config();
@@ -84,9 +85,12 @@ std::span<float> Runner::step(std::span<const StepPart> parts) {
   const size_t floats = outputs_.size() * config().vocab;
   logits_.ensure(floats);
   const std::span<float> logits = logits_.span().first(floats);
-  CacheAttention attention(attender_, rows_, config().heads);
+  CacheAttention attention(attender_, keep_, rows_, config().heads);
   forward_.run({tokens_, positions_, outputs_}, attention, logits);
-  for (const StepPart& part : parts) part.cache->seal(*pool_);
+  for (const StepPart& part : parts) {
+    keep_.after_step(*part.cache);
+    part.cache->seal(*pool_);
+  }
   return logits;
 }
 
@@ -100,6 +104,10 @@ std::span<float> Runner::read(kv::SequenceCache& cache, std::span<const TokenId>
     logits = step({&part, 1});
     at += n;
     if (!report(progress, {"reading", at, tokens.size(), "tokens"})) break;
+  }
+  if (tokens.size() > 1) {
+    keep_.after_prompt(cache);
+    cache.seal(*pool_);
   }
   return logits;
 }

@@ -13,6 +13,7 @@
 #include "base/thread_pool.h"
 #include "kernel/kernels.h"
 #include "kv/attend.h"
+#include "kv/keep_stage.h"
 #include "kv/page_pool.h"
 #include "kv/policy.h"
 #include "kv/sequence_cache.h"
@@ -50,7 +51,8 @@ class Runner {
   // REQUIRES: at most batch_tokens tokens, every part at least one, no cache twice.
   std::span<float> step(std::span<const StepPart> parts);
 
-  // Reads any number of tokens in steps of batch_tokens and returns the last token's logits.
+  // Reads any number of tokens in steps of batch_tokens and returns the last token's logits. More
+  // than one token is a prompt: at its end the policy decides what stays.
   // Reports "reading" in tokens; a report that returns false ends early, at a step's border.
   std::span<float> read(kv::SequenceCache& cache, std::span<const TokenId> tokens,
                         const Progress& progress = {});
@@ -72,6 +74,7 @@ class Runner {
   model::Forward forward_;
   kv::PagePool pages_;
   kv::Attender attender_;
+  kv::KeepStage keep_;
 
   std::vector<TokenId> tokens_;
   std::vector<int32_t> positions_;

@@ -22,7 +22,8 @@ namespace fathom::kv {
 
 class Attender {
  public:
-  // `prefill`: how chunks of more than one token are read; null: every key.
+  // `prefill`: how chunks of more than one token are read; null: every key. Once tokens have been
+  // left out of a cache, what is read after them is read densely.
   Attender(ThreadPool& pool, const kernel::Kernels& kernels,
            std::shared_ptr<const PrefillPolicy> prefill = nullptr);
 

@@ -252,6 +252,7 @@ SequenceCache SequenceCache::fork() const {
   SequenceCache copy(*pool_, codec_, shape_);
   copy.length_ = length_;
   copy.whole_ = whole_;
+  copy.window_ = window_;
   for (size_t h = 0; h < heads_.size(); ++h) {
     HeadCache& to = copy.heads_[h];
     to.pages_.reserve(heads_[h].pages_.size());
@@ -275,6 +276,8 @@ void SequenceCache::truncate(size_t length) {
     if (!head.pages_.empty()) set_view(head, head.pages_.size() - 1);
   }
   length_ = length;
+  window_.evicted_at = std::min(window_.evicted_at, length);
+  std::fill(window_.filled.begin(), window_.filled.end(), 0);
 }
 
 }  // namespace fathom::kv

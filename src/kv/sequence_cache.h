@@ -27,6 +27,14 @@ struct CacheShape {
   size_t head_dim = 0;
 };
 
+// What KEEP policies remember of a sequence between steps; filled by KeepStage.
+struct QueryWindow {
+  size_t width = 0;            // floats of a token's queries: heads * head_dim
+  std::vector<float> rows;     // [layers][window][width], the last queries, rotated
+  std::vector<size_t> filled;  // of each layer's window
+  size_t evicted_at = 0;       // length() when tokens were last taken out
+};
+
 // The pages of one (layer, kv head).
 class HeadCache {
  public:
@@ -102,6 +110,7 @@ class SequenceCache {
   // Error(kOutOfMemory) and changes nothing where the pool has no room for the copies.
   void keep(size_t layer, size_t kv_head, std::span<const int32_t> kept,
             const float* values = nullptr);
+  QueryWindow& query_window() { return window_; }
   // Whether every head holds every token.
   bool whole() const { return whole_; }
 
@@ -122,6 +131,7 @@ class SequenceCache {
   std::vector<HeadCache> heads_;  // [layer][kv_head]
   size_t length_ = 0;
   bool whole_ = true;
+  QueryWindow window_;
 };
 
 }  // namespace fathom::kv

@@ -292,9 +292,28 @@ TEST(Cli, PerplexityOfAText) {
 }
 
 TEST(Cli, MethodsThatAModelCannotRunYetAreRefused) {
-  const Outcome one = fathom("run -p hello -n 1 --kv prefill=a_shape");
-  EXPECT_EQ(one.code, 4);
-  EXPECT_NE(one.err.find("a prefill method cannot be run on a model yet"), std::string::npos);
+  const Outcome fetch = fathom("run -p hello -n 1 --kv fetch=quest");
+  EXPECT_EQ(fetch.code, 4);
+  EXPECT_NE(fetch.err.find("a fetch method cannot be run on a model yet"), std::string::npos);
+  const Outcome keep = fathom("run -p hello -n 1 --kv keep=h2o");
+  EXPECT_EQ(keep.code, 4);
+  EXPECT_NE(keep.err.find("needs the sums of attention"), std::string::npos);
+}
+
+// Every stage that runs on a model, on the demo's text: the methods with room for everything give
+// the dense answers, and a small budget makes a small cache.
+TEST(Cli, MethodsRunOnAModel) {
+  const json dense = fathom("demo --json -t 2 --kv store=f32").parsed();
+  for (const char* kv :
+       {"prefill=xattention(threshold=1)", "prefill=minference", "prefill=a_shape(window=8192)",
+        "keep=snapkv(budget=8192)", "keep=streaming(window=8192)",
+        "keep=adakv(scorer=snapkv,budget=8192)"}) {
+    const Outcome run = fathom("demo --json -t 2 --kv 'store=f32 " + std::string(kv) + "'");
+    ASSERT_EQ(run.code, 0) << kv << run.err;
+    EXPECT_EQ(run.parsed()["right"], dense["right"]) << kv;
+  }
+  const json small = fathom("demo --json -t 2 --kv 'keep=snapkv(budget=256) store=k4v4'").parsed();
+  EXPECT_LT(small["kv_bytes"].get<double>(), 0.25 * dense["kv_bytes"].get<double>());
 }
 
 TEST(Cli, PoliciesAreListed) {

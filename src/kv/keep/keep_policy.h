@@ -51,6 +51,8 @@ class KeepPolicy {
 
   // Whether fold() does anything. A cache that cannot change values refuses such a policy.
   virtual bool folds() const { return false; }
+  // Whether Folded::count may be other than 0.
+  virtual bool leaves_extra_token() const { return false; }
   // What becomes of the tokens of one kv head that are not among `kept`, which select() returned.
   virtual Folded fold(const HeadView& head, std::span<const int32_t> kept) const;
 };

@@ -13,6 +13,7 @@ class Razor final : public KeepPolicy {
 
   bool evicts_while_decoding() const override { return true; }
   bool folds() const override { return true; }
+  bool leaves_extra_token() const override { return true; }
 
   void select(const KeepView& view, std::span<std::vector<int32_t>> kept) const override {
     inner_->select(view, kept);
