@@ -300,13 +300,23 @@ TEST(Cli, MethodsThatAModelCannotRunYetAreRefused) {
   EXPECT_NE(keep.err.find("needs the sums of attention"), std::string::npos);
 }
 
+TEST(Cli, EveryPrefillMethodReadsAPrompt) {
+  const std::string text = write_text("long.txt", std::string(4000, 'a') + " The end.");
+  for (const json& method : fathom("policies --json").parsed()) {
+    if (method["stage"] != "prefill") continue;
+    const std::string name = method["method"];
+    const Outcome one = fathom("run --raw -n 2 -f " + shell_word(text) + " --kv prefill=" + name);
+    EXPECT_EQ(one.code, 0) << name << ": " << one.err;
+  }
+}
+
 // Every stage that runs on a model, on the demo's text: the methods with room for everything give
 // the dense answers, and a small budget makes a small cache.
 TEST(Cli, MethodsRunOnAModel) {
   const json dense = fathom("demo --json -t 2 --kv store=f32").parsed();
   for (const char* kv :
        {"prefill=xattention(threshold=1)", "prefill=minference", "prefill=a_shape(window=8192)",
-        "keep=snapkv(budget=8192)", "keep=streaming(window=8192)",
+        "keep=snapkv(budget=8192)", "keep=streaming(recent=8192)",
         "keep=adakv(scorer=snapkv,budget=8192)"}) {
     const Outcome run = fathom("demo --json -t 2 --kv 'store=f32 " + std::string(kv) + "'");
     ASSERT_EQ(run.code, 0) << kv << run.err;
