@@ -80,7 +80,7 @@ std::span<float> Runner::step(std::span<const StepPart> parts) {
       if (wanted) outputs_.push_back(static_cast<uint32_t>(first + i));
     }
     part.cache->extend(n);
-    rows_.push_back({part.cache, first, n});
+    rows_.push_back({part.cache, first, n, part.prompt});
   }
   const size_t floats = outputs_.size() * config().vocab;
   logits_.ensure(floats);
@@ -97,10 +97,12 @@ std::span<float> Runner::step(std::span<const StepPart> parts) {
 std::span<float> Runner::read(kv::SequenceCache& cache, std::span<const TokenId> tokens,
                               const Progress& progress) {
   std::span<float> logits;
+  const size_t prompt = cache.length() + tokens.size();
   for (size_t at = 0; at < tokens.size();) {
     const size_t n = std::min(options_.batch_tokens, tokens.size() - at);
     const bool last = at + n == tokens.size();
-    const StepPart part{&cache, tokens.subspan(at, n), last ? Outputs::kLast : Outputs::kNone};
+    const StepPart part{&cache, tokens.subspan(at, n), last ? Outputs::kLast : Outputs::kNone,
+                        prompt};
     logits = step({&part, 1});
     at += n;
     if (!report(progress, {"reading", at, tokens.size(), "tokens"})) break;

@@ -30,6 +30,7 @@ struct StepPart {
   kv::SequenceCache* cache = nullptr;
   std::span<const TokenId> tokens;
   Outputs outputs = Outputs::kLast;
+  size_t prompt = 0;  // tokens that the cache will hold when its prompt is read; 0: not known
 };
 
 struct RunnerOptions {

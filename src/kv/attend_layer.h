@@ -14,6 +14,7 @@ struct SequenceRows {
   SequenceCache* cache = nullptr;
   size_t first_row = 0;
   size_t tokens = 0;
+  size_t prompt = 0;  // tokens that the cache will hold when its prompt is read; 0: not known
 };
 
 struct AttendLayer {

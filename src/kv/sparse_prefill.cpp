@@ -96,6 +96,7 @@ void SparsePrefill::select_head(const PrefillPolicy& policy, const AttendLayer& 
   view.head.tokens = head.length();
   view.head.k = w.keys.data();
   view.head.scale = layer.scale;
+  view.prompt = sequence.prompt;
   view.queries.group = group;
   view.queries.tokens = sequence.tokens;
   view.queries.first = cache.length() - sequence.tokens;
