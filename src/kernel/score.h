@@ -7,8 +7,9 @@
 namespace fathom::kernel {
 
 // out[r][c] = scale * (a[r] . b[c]) for r < rows, c < columns. Rows of a and b are `inner` floats,
-// their starts `a_stride` and `b_stride` floats apart; sums are f32. `b` is read once for all rows,
-// so hand over as many rows as stay in the second-level cache.
+// their starts `a_stride` and `b_stride` floats apart; sums are f32, and the same bits whatever
+// else is in the call. `b` is read once for all rows, so hand over as many rows as stay in the
+// second-level cache.
 struct ScoreArgs {
   const float* a = nullptr;
   size_t a_stride = 0, rows = 0;

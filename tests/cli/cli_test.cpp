@@ -71,7 +71,7 @@ TEST(Cli, HelpTeachesEveryCommand) {
   const Outcome all = fathom("--help");
   EXPECT_EQ(all.code, 0);
   for (const char* command : {"run", "chat", "demo", "inspect", "tokenize", "logits", "template",
-                              "synth", "perplexity", "policies"}) {
+                              "synth", "quantize", "perplexity", "policies", "replay"}) {
     EXPECT_NE(all.out.find(command), std::string::npos) << command;
     const Outcome one = fathom(std::string(command) + " --help");
     EXPECT_EQ(one.code, 0) << command;
@@ -391,6 +391,31 @@ TEST(EvalCommand, ExplainsWhatIsWrong) {
   EXPECT_EQ(fathom("eval --score - --task kv", "{\"prediction\":1}").code, 3);
   EXPECT_EQ(fathom("eval --score - --task nothing", "{\"prediction\":\"a\",\"answer\":\"a\"}").code,
             2);
+}
+
+TEST(Cli, ReplayRunsAPolicyOnARecording) {
+  FATHOM_NEEDS_SHARED("reference/methods/layer2.safetensors");
+  const std::string layer = shell_word(*test::shared("reference/methods/layer2.safetensors"));
+  const fs::path out = temporary() / "replay.safetensors";
+  const Outcome one = fathom(
+      "replay " + layer +
+      " --kv 'prefill=xattention(threshold=0.9) store=f32' --compare --json -o " + shell_word(out));
+  EXPECT_EQ(one.code, 0) << one.err;
+  const json summary = one.parsed();
+  EXPECT_EQ(summary["prompt_tokens"], 2048);
+  EXPECT_EQ(summary["tensors"]["out"], json({2056, 8, 32}));
+  EXPECT_LT(summary["prefill_keys_read"], 0.7);
+  EXPECT_GT(summary["prompt_error"], 0.0);
+  EXPECT_LT(summary["prompt_error"], 0.3);
+  EXPECT_TRUE(fs::exists(out));
+  EXPECT_NE(fathom("replay " + layer + " --kv store=f32").out.find("prefill_keys_read"),
+            std::string::npos);
+}
+
+TEST(Cli, ReplayRefusesWhatIsNoRecording) {
+  const std::string text = write_text("not-a-recording.safetensors", "hello, world");
+  EXPECT_EQ(fathom("replay " + shell_word(text)).code, 3);
+  EXPECT_EQ(fathom("replay " + shell_word(text) + " --kv prefill=xatention").code, 2);
 }
 
 }  // namespace

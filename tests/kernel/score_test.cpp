@@ -59,6 +59,23 @@ TEST_P(Score, ProductsOfRows) {
   }
 }
 
+// A product is the same bits alone and in the middle of a large call.
+TEST_P(Score, BitsDoNotDependOnTheCall) {
+  constexpr size_t kRows = 9, kColumns = 11, kInner = 70;
+  const auto a = normals(kRows * kInner, 1, 3), b = normals(kColumns * kInner, 1, 4);
+  std::vector<float> all(kRows * kColumns);
+  fast().scores(
+      {a.data(), kInner, kRows, b.data(), kInner, kColumns, kInner, 0.3f, all.data(), kColumns});
+  for (size_t r = 0; r < kRows; ++r) {
+    for (size_t c = 0; c < kColumns; ++c) {
+      float one = 0;
+      fast().scores({a.data() + r * kInner, kInner, 1, b.data() + c * kInner, kInner, 1, kInner,
+                     0.3f, &one, 1});
+      EXPECT_EQ(one, all[r * kColumns + c]) << r << " " << c;
+    }
+  }
+}
+
 // e^x is good to 2e-7 (generic/math.h), x - max is rounded to 6e-8 of itself, and a sum of n terms
 // is good to n * 6e-8, all relative.
 TEST_P(Score, SoftmaxAndRowMax) {

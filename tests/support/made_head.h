@@ -11,12 +11,17 @@
 
 namespace fathom::test {
 
+struct MadeShape {
+  size_t group = 2, head_dim = 32;
+};
+
 struct MadeHead {
-  size_t tokens, group = 2, head_dim = 32, layer = 10;
+  size_t tokens, group, head_dim, layer = 10;
   std::vector<float> k, v;  // [tokens][head_dim]
   std::vector<float> q;     // [tokens][group][head_dim]
 
-  MadeHead(size_t count, uint64_t seed) : tokens(count) {
+  MadeHead(size_t count, uint64_t seed, MadeShape shape = {})
+      : tokens(count), group(shape.group), head_dim(shape.head_dim) {
     std::mt19937_64 rng(seed);
     std::normal_distribution<float> normal;
     k.resize(tokens * head_dim);

@@ -53,6 +53,25 @@ struct Avx512 {
   FATHOM_SIMD F min(F a, F b) { return _mm512_min_ps(a, b); }
   FATHOM_SIMD F abs(F a) { return _mm512_abs_ps(a); }
   FATHOM_SIMD float reduce_add(F a) { return _mm512_reduce_add_ps(a); }
+  // The sum of x[r][c] in lane 4 * r + c, each added up in the order of reduce_add().
+  FATHOM_SIMD F reduce_add_tile(const F (&x)[4][4]) {
+    F column[4];  // of the four rows, folded to 128 bits each
+    for (int c = 0; c < 4; ++c) {
+      const F upper = _mm512_add_ps(_mm512_shuffle_f32x4(x[0][c], x[1][c], 0x44),
+                                    _mm512_shuffle_f32x4(x[0][c], x[1][c], 0xee));
+      const F lower = _mm512_add_ps(_mm512_shuffle_f32x4(x[2][c], x[3][c], 0x44),
+                                    _mm512_shuffle_f32x4(x[2][c], x[3][c], 0xee));
+      column[c] = _mm512_add_ps(_mm512_shuffle_f32x4(upper, lower, 0x88),
+                                _mm512_shuffle_f32x4(upper, lower, 0xdd));
+    }
+    const __m512d left = _mm512_castps_pd(fold_pairs(column[0], column[1]));
+    const __m512d right = _mm512_castps_pd(fold_pairs(column[2], column[3]));
+    return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(left, right)),
+                         _mm512_castpd_ps(_mm512_unpackhi_pd(left, right)));
+  }
+  FATHOM_SIMD F fold_pairs(F a, F b) {
+    return _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+  }
   FATHOM_SIMD float reduce_max(F a) { return _mm512_reduce_max_ps(a); }
   FATHOM_SIMD F round(F a) {
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

@@ -18,6 +18,22 @@ FATHOM_INLINE void add_products(const float* a, size_t a_stride, const float* b,
   }
 }
 
+// out = scale * the sums across lanes. A sum's bits do not depend on the tile it lies in.
+template <class V, size_t R, size_t C>
+FATHOM_INLINE void store_tile(const typename V::F (&sum)[R][C], float scale, float* out,
+                              size_t stride) {
+  if constexpr (R == 4 && C == 4) {
+    float flat[R * C];
+    V::store(flat, V::mul(V::set1(scale), V::reduce_add_tile(sum)));
+    for (size_t r = 0; r < R; ++r)
+      __builtin_memcpy(out + r * stride, flat + r * C, sizeof(float) * C);
+  } else {
+    for (size_t r = 0; r < R; ++r) {
+      for (size_t c = 0; c < C; ++c) out[r * stride + c] = scale * V::reduce_add(sum[r][c]);
+    }
+  }
+}
+
 template <class V, size_t R, size_t C>
 FATHOM_INLINE void score_tile(const ScoreArgs& s, size_t row, size_t column) {
   typename V::F sum[R][C];
@@ -33,10 +49,7 @@ FATHOM_INLINE void score_tile(const ScoreArgs& s, size_t row, size_t column) {
   if (whole < s.inner) {
     add_products<V, R, C>(a + whole, s.a_stride, b + whole, s.b_stride, s.inner - whole, sum);
   }
-  for (size_t r = 0; r < R; ++r) {
-    float* out = s.out + (row + r) * s.out_stride + column;
-    for (size_t c = 0; c < C; ++c) out[c] = s.scale * V::reduce_add(sum[r][c]);
-  }
+  store_tile<V, R, C>(sum, s.scale, s.out + row * s.out_stride + column, s.out_stride);
 }
 
 // Tiles whose sums stay in registers: 4 x 4 of 32 registers, 4 x 2 of 16.

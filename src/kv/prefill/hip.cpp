@@ -139,7 +139,7 @@ class Hip final : public PrefillPolicy {
 constexpr ParameterInfo kParameters[] = {
     {"k", "512", "", 64, 1 << 24, "keys that a block of queries finds; up to that, all"},
     {"key_block", "2", "2|4|8|16|32|64", 0, 0, "neighbouring keys that are found together"},
-    {"stride", "2", "", 1, 64, "every stride-th query searches"},
+    {"stride", "4", "", 1, 64, "every stride-th query searches; the paper: 2"},
     {"window", "256", "", 1, 1 << 24, "last keys that every query reads at least"},
     {"sinks", "16", "", 1, 1 << 24, "first keys that every query reads at least"},
     {"dense_layers", "3", "", 0, 10000, "first layers in which every query reads everything"},

@@ -134,7 +134,7 @@ class XAttention final : public PrefillPolicy {
 
 constexpr ParameterInfo kParameters[] = {
     {"threshold", "0.9", "", 0, 1, "share of a block's estimated attention that is read"},
-    {"stride", "8", "4|8|16|32|64", 0, 0, "tokens of a group: more is faster and coarser"},
+    {"stride", "16", "4|8|16|32|64", 0, 0, "tokens of a group: more is faster and coarser"},
     {"block", "128", "64|128|256", 0, 0, "tokens of a block of queries and of keys"},
 };
 

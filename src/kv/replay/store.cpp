@@ -1,0 +1,61 @@
+// STORE: what is left of keys and values when they are read back.
+#include <algorithm>
+
+#include "base/buffer.h"
+#include "base/checked.h"
+#include "kv/replay/replay.h"
+
+namespace fathom::kv {
+namespace {
+
+using kernel::kPageTokens;
+
+// Writes and reads back one page of a kv head in place; full pages behind the tail are sealed.
+void code_page(const StoreCodec& codec, Replay& replay, size_t kv_head, size_t first) {
+  const Recording& r = replay.recording;
+  const size_t d = r.head_dim(), tokens = std::min(kPageTokens, r.prompt() - first);
+  const bool sealed =
+      codec.seals() && tokens == kPageTokens && first + kPageTokens + codec.tail() <= r.prompt();
+  Buffer<std::byte> plain(codec.page_bytes(d)), coded(sealed ? codec.sealed_bytes(d) : 1);
+  float* k = replay.k.data() + (kv_head * r.tokens() + first) * d;
+  float* v = replay.v.data() + (kv_head * r.tokens() + first) * d;
+  for (size_t t = 0; t < tokens; ++t) {
+    codec.write({plain.data()}, d, t, k + t * d, v + t * d);
+  }
+  if (sealed) codec.seal({plain.data()}, d, {coded.data()});
+  for (size_t t = 0; t < tokens; ++t) {
+    if (sealed) {
+      codec.read_sealed({coded.data()}, d, t, k + t * d, v + t * d);
+    } else {
+      codec.read({plain.data()}, d, t, k + t * d, v + t * d);
+    }
+  }
+}
+
+// From [kv_heads][tokens][head_dim] to the prompt's [tokens, kv_heads, head_dim].
+ReplayTensor prompt_tensor(const char* name, const Recording& r, const std::vector<float>& values) {
+  const size_t d = r.head_dim();
+  std::vector<float> out(r.prompt() * r.kv_heads() * d);
+  for (size_t h = 0; h < r.kv_heads(); ++h) {
+    for (size_t t = 0; t < r.prompt(); ++t) {
+      std::copy_n(values.data() + (h * r.tokens() + t) * d, d,
+                  out.data() + (t * r.kv_heads() + h) * d);
+    }
+  }
+  return {name, {r.prompt(), r.kv_heads(), d}, std::move(out)};
+}
+
+}  // namespace
+
+void replay_store(Replay& replay) {
+  if (!replay.policy.store) return;
+  const Recording& r = replay.recording;
+  const size_t pages = ceil_div(r.prompt(), kPageTokens);
+  replay.pool.run(r.kv_heads() * pages, [&](size_t i, int) {
+    code_page(*replay.policy.store, replay, i / pages, i % pages * kPageTokens);
+  });
+  replay.tensors.push_back(prompt_tensor("k_decoded", r, replay.k));
+  replay.tensors.push_back(prompt_tensor("v_decoded", r, replay.v));
+}
+
+}  // namespace fathom::kv
