@@ -22,7 +22,7 @@ Runner add_quantize(CLI::App& app);
 Runner add_perplexity(CLI::App& app);
 Runner add_policies(CLI::App& app);
 Runner add_bench(CLI::App& app);
-Runner add_eval(CLI::App& app);
 Runner add_replay(CLI::App& app);
+Runner add_eval(CLI::App& app);
 
 }  // namespace fathom::cli

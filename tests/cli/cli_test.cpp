@@ -291,12 +291,43 @@ TEST(Cli, PerplexityOfAText) {
   EXPECT_EQ(fathom("perplexity -f " + shell_word(text) + " --chunk 100000").code, 2);
 }
 
+TEST(Cli, MethodsThatAModelCannotRunYetAreRefused) {
+  const Outcome one = fathom("run -p hello -n 1 --kv prefill=a_shape");
+  EXPECT_EQ(one.code, 4);
+  EXPECT_NE(one.err.find("a prefill method cannot be run on a model yet"), std::string::npos);
+}
+
 TEST(Cli, PoliciesAreListed) {
   EXPECT_NE(fathom("policies").out.find("store"), std::string::npos);
   EXPECT_EQ(fathom("policies f16 --json").parsed().size(), 1u);
   const Outcome unknown = fathom("policies bf61");
   EXPECT_EQ(unknown.code, 2);
   EXPECT_NE(unknown.err.find("did you mean 'bf16'?"), std::string::npos);
+}
+
+TEST(Cli, ReplayRunsAPolicyOnARecording) {
+  FATHOM_NEEDS_SHARED("reference/methods/layer2.safetensors");
+  const std::string layer = shell_word(*test::shared("reference/methods/layer2.safetensors"));
+  const fs::path out = temporary() / "replay.safetensors";
+  const Outcome one = fathom(
+      "replay " + layer +
+      " --kv 'prefill=xattention(threshold=0.9) store=f32' --compare --json -o " + shell_word(out));
+  EXPECT_EQ(one.code, 0) << one.err;
+  const json summary = one.parsed();
+  EXPECT_EQ(summary["prompt_tokens"], 2048);
+  EXPECT_EQ(summary["tensors"]["out"], json({2056, 8, 32}));
+  EXPECT_LT(summary["prefill_keys_read"], 0.7);
+  EXPECT_GT(summary["prompt_error"], 0.0);
+  EXPECT_LT(summary["prompt_error"], 0.3);
+  EXPECT_TRUE(fs::exists(out));
+  EXPECT_NE(fathom("replay " + layer + " --kv store=f32").out.find("prefill_keys_read"),
+            std::string::npos);
+}
+
+TEST(Cli, ReplayRefusesWhatIsNoRecording) {
+  const std::string text = write_text("not-a-recording.safetensors", "hello, world");
+  EXPECT_EQ(fathom("replay " + shell_word(text)).code, 3);
+  EXPECT_EQ(fathom("replay " + shell_word(text) + " --kv prefill=xatention").code, 2);
 }
 
 TEST(EvalCommand, GeneratesTheSameInstancesEveryTime) {
@@ -391,31 +422,6 @@ TEST(EvalCommand, ExplainsWhatIsWrong) {
   EXPECT_EQ(fathom("eval --score - --task kv", "{\"prediction\":1}").code, 3);
   EXPECT_EQ(fathom("eval --score - --task nothing", "{\"prediction\":\"a\",\"answer\":\"a\"}").code,
             2);
-}
-
-TEST(Cli, ReplayRunsAPolicyOnARecording) {
-  FATHOM_NEEDS_SHARED("reference/methods/layer2.safetensors");
-  const std::string layer = shell_word(*test::shared("reference/methods/layer2.safetensors"));
-  const fs::path out = temporary() / "replay.safetensors";
-  const Outcome one = fathom(
-      "replay " + layer +
-      " --kv 'prefill=xattention(threshold=0.9) store=f32' --compare --json -o " + shell_word(out));
-  EXPECT_EQ(one.code, 0) << one.err;
-  const json summary = one.parsed();
-  EXPECT_EQ(summary["prompt_tokens"], 2048);
-  EXPECT_EQ(summary["tensors"]["out"], json({2056, 8, 32}));
-  EXPECT_LT(summary["prefill_keys_read"], 0.7);
-  EXPECT_GT(summary["prompt_error"], 0.0);
-  EXPECT_LT(summary["prompt_error"], 0.3);
-  EXPECT_TRUE(fs::exists(out));
-  EXPECT_NE(fathom("replay " + layer + " --kv store=f32").out.find("prefill_keys_read"),
-            std::string::npos);
-}
-
-TEST(Cli, ReplayRefusesWhatIsNoRecording) {
-  const std::string text = write_text("not-a-recording.safetensors", "hello, world");
-  EXPECT_EQ(fathom("replay " + shell_word(text)).code, 3);
-  EXPECT_EQ(fathom("replay " + shell_word(text) + " --kv prefill=xatention").code, 2);
 }
 
 }  // namespace

@@ -140,6 +140,7 @@ const MethodInfo& anchor_info() {
       .paper =
           "AnchorAttention: Difference-Aware Sparse Attention with Stripe Granularity, 2025, "
           "arXiv:2505.23520",
+      .needs = "unchecked: no result of the authors' code was at hand to compare with",
       .cost = "N (2 + step) block head_dim + N^2 head_dim / block operations a query head",
       .parameters = kParameters,
       .exact = "theta=1000000",

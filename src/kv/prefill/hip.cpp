@@ -154,6 +154,7 @@ const MethodInfo& hip_info() {
       .paper =
           "A Training-free Sub-quadratic Cost Transformer Model Serving Framework with "
           "Hierarchically Pruned Attention, 2024, arXiv:2406.09827",
+      .needs = "unchecked: no result of the authors' code was at hand to compare with",
       .cost = "4 k N head_dim / stride operations a query head and level, log2(N / k) levels",
       .parameters = kParameters,
       .exact = "k=16777216",
