@@ -12,11 +12,11 @@ namespace {
 
 using namespace fathom::test;  // NOLINT
 
-struct Run1 {
+struct Replayed {
   Policy policy;
   ThreadPool pool{1};
   Replay replay;
-  explicit Run1(std::string_view line)
+  explicit Replayed(std::string_view line)
       : policy(make_policy(parse_policy(line), kernel::KvFormat::kF16)),
         replay(recorded_layer(), policy, pool) {
     run_replay(replay);
@@ -34,7 +34,7 @@ struct Run1 {
 
 TEST(Replay, KeepDecidesAndAttends) {
   FATHOM_NEEDS_METHOD_REFERENCE();
-  const Run1 run("keep=snapkv(budget=256) store=f32");
+  const Replayed run("keep=snapkv(budget=256) store=f32");
   const auto kept = run.positions("kept_positions");  // [9, 4, 264]
   const auto want = expected_integers("snapkv.max7.kept");
   ASSERT_EQ(kept.size(), 9u * 4 * 264);
@@ -48,20 +48,20 @@ TEST(Replay, KeepDecidesAndAttends) {
 
 TEST(Replay, MergedValuesAreRead) {
   FATHOM_NEEDS_METHOD_REFERENCE();
-  const Run1 run("keep=merging(budget=256,pool=avg,kernel=5,reach=0) store=f32");
+  const Replayed run("keep=merging(budget=256,pool=avg,kernel=5,reach=0) store=f32");
   expect_close(run.steps(), expected_floats("merging.decode_out"), {0, 1e-4}, "decode_out");
 }
 
 TEST(Replay, FetchDecidesAndAttends) {
   FATHOM_NEEDS_METHOD_REFERENCE();
-  const Run1 run("fetch=quest(budget=256,sinks=0,recent=0,heads=each) store=f32");
+  const Replayed run("fetch=quest(budget=256,sinks=0,recent=0,heads=each) store=f32");
   expect_close(run.steps(), expected_floats("quest.p16.decode_out"), {0, 5e-5}, "decode_out");
   EXPECT_LT(run.replay.numbers.at("decode_keys_read"), 0.13);
 }
 
 TEST(Replay, FetchReadsWhatKeepLeft) {
   FATHOM_NEEDS_METHOD_REFERENCE();
-  const Run1 run("keep=snapkv(budget=256) fetch=quest(budget=64) store=f32");
+  const Replayed run("keep=snapkv(budget=256) fetch=quest(budget=64) store=f32");
   const auto kept = run.positions("kept_positions");
   for (const int64_t p : run.positions("fetched_positions")) {
     EXPECT_TRUE(p >= 2048 || std::find(kept.begin(), kept.end(), p) != kept.end()) << p;
@@ -70,10 +70,10 @@ TEST(Replay, FetchReadsWhatKeepLeft) {
 
 TEST(Replay, WhatDoesNotGoTogetherIsRefused) {
   FATHOM_NEEDS_METHOD_REFERENCE();
-  EXPECT_THROW(Run1("keep=streaming fetch=quest"), Error);
-  EXPECT_THROW(Run1("keep=snapkv fetch=infllm"), Error);
-  EXPECT_THROW(Run1("keep=sirllm"), Error);
-  EXPECT_THROW(Run1("fetch=sentence"), Error);
+  EXPECT_THROW(Replayed("keep=streaming fetch=quest"), Error);
+  EXPECT_THROW(Replayed("keep=snapkv fetch=infllm"), Error);
+  EXPECT_THROW(Replayed("keep=sirllm"), Error);
+  EXPECT_THROW(Replayed("fetch=sentence"), Error);
 }
 
 }  // namespace
