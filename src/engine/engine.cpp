@@ -79,13 +79,10 @@ MemoryPlan plan_memory(const model::Config& config, size_t weights, const kv::Po
 
 // Stages that the runner does not run yet are refused rather than ignored.
 static void require_plain(const kv::Policy& policy) {
-  if (!policy.prefill && !policy.keep && !policy.fetch) return;
-  throw with_hint(
-      unsupported("--kv", "{} cannot be run on a model yet",
-                  policy.prefill ? "a prefill method"
-                  : policy.keep  ? "a keep method"
-                                 : "a fetch method"),
-      "prefill=dense keep=all fetch=all; 'fathom replay' judges methods on a recording");
+  if (!policy.keep && !policy.fetch) return;
+  throw with_hint(unsupported("--kv", "{} cannot be run on a model yet",
+                              policy.keep ? "a keep method" : "a fetch method"),
+                  "keep=all fetch=all; 'fathom replay' judges methods on a recording");
 }
 
 std::shared_ptr<Engine> Engine::load(const std::string& path, const ModelOptions& options) {

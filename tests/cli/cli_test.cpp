@@ -291,10 +291,14 @@ TEST(Cli, PerplexityOfAText) {
   EXPECT_EQ(fathom("perplexity -f " + shell_word(text) + " --chunk 100000").code, 2);
 }
 
-TEST(Cli, MethodsThatAModelCannotRunYetAreRefused) {
-  const Outcome one = fathom("run -p hello -n 1 --kv prefill=a_shape");
-  EXPECT_EQ(one.code, 4);
-  EXPECT_NE(one.err.find("a prefill method cannot be run on a model yet"), std::string::npos);
+TEST(Cli, EveryPrefillMethodReadsAPrompt) {
+  const std::string text = write_text("long.txt", std::string(4000, 'a') + " The end.");
+  for (const json& method : fathom("policies --json").parsed()) {
+    if (method["stage"] != "prefill") continue;
+    const std::string name = method["method"];
+    const Outcome one = fathom("run --raw -n 2 -f " + shell_word(text) + " --kv prefill=" + name);
+    EXPECT_EQ(one.code, 0) << name << ": " << one.err;
+  }
 }
 
 TEST(Cli, PoliciesAreListed) {
