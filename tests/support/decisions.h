@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "kv/replay/keep.h"
+#include "kv/replay/kept_layer.h"
 #include "support/method_reference.h"
 
 namespace fathom::test {

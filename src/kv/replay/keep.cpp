@@ -1,159 +1,80 @@
-#include "kv/replay/keep.h"
-
+// KEEP on a recording: asked when the prompt has been read and, if the policy evicts while
+// decoding, after every step. `kept_positions` [1 + steps, kv_heads, most]: after the prompt and
+// after each step, ascending, padded with -1.
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
-#include "kv/attention_rows.h"
+#include "kv/replay/kept_layer.h"
+#include "kv/replay/replay.h"
 
 namespace fathom::kv {
 namespace {
 
-// x = its rows at `kept`.
-template <class T>
-void gather(std::vector<T>& x, std::span<const int32_t> kept, size_t width) {
-  if (x.empty()) return;
-  for (size_t i = 0; i < kept.size(); ++i) {
-    const size_t from = static_cast<size_t>(kept[i]) * width;
-    std::copy_n(x.begin() + static_cast<ptrdiff_t>(from), width,
-                x.begin() + static_cast<ptrdiff_t>(i * width));
+using Positions = std::vector<std::vector<int32_t>>;
+
+void require(const KeepNeeds& needs, const Recording& r) {
+  if (needs.surprise) throw unsupported("replay", "a recording does not hold tokens' surprise");
+  const bool unrotated = r.has_unrotated_keys() && r.has_unrotated_queries();
+  if (needs.unrotated && !(unrotated && r.rope_base())) {
+    throw unsupported("replay",
+                      "the recording lacks unrotated keys and queries, or rope_freq_base");
   }
-  x.resize(kept.size() * width);
 }
 
-void append_rows(std::vector<float>& to, const float* from, size_t first, size_t count, size_t d) {
-  to.insert(to.end(), from + first * d, from + (first + count) * d);
+// What every head of the step's query may read: what was kept before it, and its own token.
+void leave(const Positions& kept, size_t step, Replay& replay) {
+  const Recording& r = replay.recording;
+  for (size_t h = 0; h < r.heads(); ++h) {
+    std::vector<int32_t>& readable = replay.readable[step * r.heads() + h];
+    readable = kept[h / r.group()];
+    readable.push_back(static_cast<int32_t>(r.prompt() + step));
+  }
 }
 
-void require(const KeepNeeds& needs, const Recording& recording) {
-  if (needs.surprise) throw usage_error("replay", "a recording does not hold tokens' surprise");
-  const bool unrotated = recording.has_unrotated_keys() && recording.has_unrotated_queries();
-  if (needs.unrotated && !(unrotated && recording.rope_base())) {
-    throw usage_error("replay", "the recording lacks unrotated keys and queries, or its base");
+// Values that the policy changed, for the decode steps; the prompt's rows are done.
+void take_values(const KeptLayer& layer, Replay& replay) {
+  const Recording& r = replay.recording;
+  for (size_t h = 0; h < layer.heads(); ++h) {
+    const HeadView view = layer.view(h);
+    for (size_t t = 0; t < view.tokens; ++t) {
+      const size_t row = h * r.tokens() + static_cast<size_t>(view.position(t));
+      std::copy_n(view.value(t), view.head_dim, replay.v.data() + row * view.head_dim);
+    }
   }
 }
 
 }  // namespace
 
-std::unique_ptr<RecordedRope> recorded_rope(const Recording& recording) {
-  if (!recording.rope_base()) return nullptr;
-  auto rope = std::make_unique<RecordedRope>();
-  const double d = static_cast<double>(recording.head_dim());
-  for (size_t i = 0; i < recording.head_dim() / 2; ++i) {
-    rope->frequencies.push_back(
-        std::pow(*recording.rope_base(), -2.0 * static_cast<double>(i) / d));
-  }
-  rope->view = {rope->frequencies, 1.0, recording.rope_style()};
-  return rope;
-}
-
-KeptLayer::KeptLayer(const Recording& recording, size_t layers, Heads heads)
-    : recording_(&recording), rope_(recorded_rope(recording)) {
-  const bool shared = heads == Heads::kShared;
-  group_ = shared ? recording.group() : 1;
-  heads_.resize(shared ? recording.kv_heads() : recording.heads());
-  view_.layers = layers;
-  view_.prompt = recording.prompt();
-}
-
-HeadView KeptLayer::source(size_t head) const {
-  return recording_->head(head * group_ / recording_->group(), recording_->tokens());
-}
-
-HeadView KeptLayer::view(size_t head) const {
-  const Head& h = heads_[head];
-  HeadView view = source(head);
-  view.kv_head = head;
-  view.tokens = h.positions.size();
-  view.k = h.k.data();
-  view.v = h.v.data();
-  view.k_unrotated = h.k_unrotated.empty() ? nullptr : h.k_unrotated.data();
-  view.positions = h.positions.data();
-  view.rope = rope_ ? &rope_->view : nullptr;
-  return view;
-}
-
-QueryView KeptLayer::queries(size_t head, size_t first, size_t tokens) const {
-  QueryView view = recording_->queries(head * group_ / recording_->group(), first, tokens);
-  const size_t within = head * group_ % recording_->group() * recording_->head_dim();
-  view.q += within;
-  if (view.q_unrotated) view.q_unrotated += within;
-  view.group = group_;
-  return view;
-}
-
-void KeptLayer::append_to(size_t head, size_t tokens) {
-  Head& h = heads_[head];
-  const HeadView from = source(head);
-  const size_t d = from.head_dim;
-  for (size_t i = 0; i < tokens; ++i) h.positions.push_back(static_cast<int32_t>(read_ + i));
-  append_rows(h.k, from.k, read_, tokens, d);
-  append_rows(h.v, from.v, read_, tokens, d);
-  if (from.k_unrotated) append_rows(h.k_unrotated, from.k_unrotated, read_, tokens, d);
-  h.received.resize(h.positions.size());
-}
-
-const KeepView& KeptLayer::append(size_t tokens, const KeepNeeds& needs) {
-  const size_t first = read_;
-  for (size_t h = 0; h < heads(); ++h) append_to(h, tokens);
-  read_ += tokens;
-  head_views_.clear(), query_views_.clear(), received_views_.clear();
-  const size_t window = std::min(needs.window, read_);
-  std::vector<float> sums;
-  for (size_t h = 0; h < heads(); ++h) {
-    head_views_.push_back(view(h));
-    query_views_.push_back(queries(h, read_ - window, window));
-    if (!needs.received) continue;
-    sums.resize(head_views_[h].tokens);
-    received_attention(head_views_[h], queries(h, first, tokens), sums);
-    for (size_t t = 0; t < sums.size(); ++t) heads_[h].received[t] += sums[t];
-    received_views_.push_back(heads_[h].received.data());
-  }
-  view_.heads = head_views_;
-  view_.queries = query_views_;
-  view_.received = received_views_;
-  return view_;
-}
-
-void KeptLayer::apply(const KeepPolicy& policy, const std::vector<std::vector<int32_t>>& kept) {
-  for (size_t i = 0; i < heads(); ++i) {
-    Head& h = heads_[i];
-    Folded folded;
-    if (policy.folds()) folded = policy.fold(view(i), kept[i]);
-    const size_t d = recording_->head_dim();
-    gather(h.k, kept[i], d);
-    gather(h.v, kept[i], d);
-    gather(h.k_unrotated, kept[i], d);
-    gather(h.positions, kept[i], 1);
-    gather(h.received, kept[i], 1);
-    if (!folded.v.empty()) h.v = std::move(folded.v);
-  }
-}
-
-KeepDecision replay_keep(const KeepPolicy& policy, const Recording& recording, size_t layers) {
-  const KeepNeeds needs = policy.needs();
-  require(needs, recording);
-  KeptLayer layer(recording, layers);
-  KeepDecision decision;
-  std::vector<std::vector<int32_t>> kept(layer.heads());
-  double read = 0, all = 0;
-  for (size_t step = 0; step <= recording.steps(); ++step) {
-    const KeepView& view = layer.append(step == 0 ? recording.prompt() : 1, needs);
-    for (size_t h = 0; h < layer.heads() && step > 0; ++h) {
-      read += static_cast<double>(view.heads[h].tokens);
-      all += static_cast<double>(layer.read());
+void replay_keep(Replay& replay) {
+  const KeepPolicy* policy = replay.policy.keep.get();
+  if (!policy) return;
+  const Recording& r = replay.recording;
+  const KeepNeeds needs = policy->needs();
+  require(needs, r);
+  const std::vector<float> v = replay.v;  // as read; folding changes the replay's
+  KeptLayer layer(r, r.layer() + 1);
+  layer.replace(replay.k.data(), v.data());
+  Positions kept(layer.heads()), all;
+  for (size_t step = 0; step <= r.steps(); ++step) {
+    const KeepView& view = layer.append(step == 0 ? r.prompt() : 1, needs);
+    if (step == 0 || policy->evicts_while_decoding()) {
+      policy->select(view, kept);
+      layer.apply(*policy, kept);
     }
-    if (step == 0 || policy.evicts_while_decoding()) {
-      policy.select(view, kept);
-      layer.apply(policy, kept);
-    }
-    auto& positions = decision.kept_positions.emplace_back();
+    if (step == 0 && policy->folds()) take_values(layer, replay);
+    Positions now;
     for (size_t h = 0; h < layer.heads(); ++h) {
-      positions.emplace_back(layer.positions(h).begin(), layer.positions(h).end());
+      now.emplace_back(layer.positions(h).begin(), layer.positions(h).end());
     }
+    if (step < r.steps()) leave(now, step, replay);
+    if (step == 0) {
+      double sum = 0;
+      for (const auto& head : now) sum += static_cast<double>(head.size());
+      replay.numbers["prompt_kept"] = sum / static_cast<double>(r.prompt() * layer.heads());
+    }
+    all.insert(all.end(), now.begin(), now.end());
   }
-  if (all > 0) decision.share_kept = read / all;
-  return decision;
+  replay.tensors.push_back(padded("kept_positions", {r.steps() + 1, r.kv_heads()}, all));
 }
 
 }  // namespace fathom::kv

@@ -1,5 +1,6 @@
 #include "kv/replay/replay.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -22,6 +23,18 @@ file::SafetensorsView view_of(const ReplayTensor& t) {
 }
 
 }  // namespace
+
+ReplayTensor padded(std::string name, std::vector<uint64_t> shape,
+                    const std::vector<std::vector<int32_t>>& lists) {
+  size_t most = 0;
+  for (const auto& list : lists) most = std::max(most, list.size());
+  std::vector<int32_t> values(lists.size() * most, -1);
+  for (size_t i = 0; i < lists.size(); ++i) {
+    std::copy(lists[i].begin(), lists[i].end(), values.begin() + static_cast<ptrdiff_t>(i * most));
+  }
+  shape.push_back(most);
+  return {std::move(name), std::move(shape), std::move(values)};
+}
 
 Replay::Replay(const Recording& r, const Policy& p, ThreadPool& threads)
     : recording(r), policy(p), pool(threads) {
@@ -48,13 +61,10 @@ HeadView Replay::head(size_t kv_head, size_t tokens) const {
 }
 
 void run_replay(Replay& replay) {
-  if (replay.policy.keep || replay.policy.fetch) {
-    throw with_hint(
-        unsupported("replay", "'{}' has a stage that is not replayed", replay.policy.line),
-        "prefill and store are replayed");
-  }
   replay_store(replay);
   replay_prefill(replay);
+  replay_keep(replay);
+  replay_fetch(replay);
   replay_decode(replay);
   const Recording& r = replay.recording;
   replay.tensors.push_back({"out", {r.tokens(), r.heads(), r.head_dim()}, replay.out});

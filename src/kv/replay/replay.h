@@ -7,8 +7,7 @@
 // the attention is f64, so what differs from the dense rows is the policy's doing. All of the
 // prompt is encoded before its rows are attended to, as if it had been read in one step.
 //
-// A stage to come, KEEP or FETCH, is one more file and one more call in run_replay(): it takes from
-// `readable` what its policy does not leave.
+// keep.cpp and fetch.cpp take from `readable` what their policies do not leave.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +28,10 @@ struct ReplayTensor {
   std::vector<uint64_t> shape;
   std::variant<std::vector<float>, std::vector<int32_t>> values;
 };
+
+// Lists as one tensor, [shape..., longest list], padded with -1.
+ReplayTensor padded(std::string name, std::vector<uint64_t> shape,
+                    const std::vector<std::vector<int32_t>>& lists);
 
 struct Replay {
   Replay(const Recording& r, const Policy& p, ThreadPool& threads);
@@ -53,10 +56,12 @@ struct Replay {
 // The stages, in this order. Each does nothing but the exact thing where its policy is null.
 void replay_store(Replay& replay);    // k_decoded, v_decoded
 void replay_prefill(Replay& replay);  // prefill_*; out and lse of the prompt
+void replay_keep(Replay& replay);     // kept_positions
+void replay_fetch(Replay& replay);    // fetched_positions
 void replay_decode(Replay& replay);   // out and lse of the decode steps
 
-// All of them, then `out` and `lse`. Throws what a policy throws, and Error(kUnsupported) for a
-// stage that is not replayed yet.
+// All of them, then `out` and `lse`. Throws what a policy throws, and Error(kUnsupported) where the
+// recording lacks what a policy needs, or stages do not go together.
 void run_replay(Replay& replay);
 // How far `out` is from dense attention over the recorded keys and values: |out - dense| / |dense|,
 // over the prompt's rows and over those of the decode steps (0 where there are none).

@@ -31,5 +31,24 @@ TEST(LongHeads, RepresentationIsItsDefinition) {
   expect_close(chunk_representation(chunk), attend(local, mean.data()), {1e-4, 1e-5}, "chunk");
 }
 
+TEST(LongHeads, TheFirstChunkTheLastAndTheTailAreRead) {
+  const RandomLayer layer(405, 1, 4);
+  const auto policy = make_longheads(Parameters(
+      longheads_info(), {{"budget", "80"}, {"chunk", "16"}, {"heads", "group"}}, "test"));
+  const auto index = policy->make_index();
+  index->update(layer.head(0, 400));
+  index->observe(layer.head(0, 400), layer.queries(0, 0, 400), {});
+  for (size_t n = 401; n <= 405; ++n) {
+    std::vector<Runs> runs(1);
+    index->update(layer.head(0, n));
+    index->select(layer.head(0, n), layer.queries(0, n - 1, 1), {}, runs);
+    EXPECT_EQ(runs[0].front().first, 0);
+    EXPECT_GE(runs[0].front().end, 16);
+    EXPECT_LE(runs[0].back().first, 384);
+    EXPECT_EQ(runs[0].back().end, int32_t(n));
+    index->observe(layer.head(0, n), layer.queries(0, n - 1, 1), {});
+  }
+}
+
 }  // namespace
 }  // namespace fathom::kv

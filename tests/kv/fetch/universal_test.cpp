@@ -5,7 +5,7 @@
 
 #include "kv/fetch/runs.h"
 #include "kv/registry.h"
-#include "kv/replay/fetch.h"
+#include "kv/replay/fetch_layer.h"
 #include "support/kv_layer.h"
 
 namespace fathom::kv {

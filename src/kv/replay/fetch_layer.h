@@ -1,11 +1,10 @@
-// What a FETCH policy decides on a recording: which keys each decode step's query reads.
+// The indices of a layer's heads under a FETCH policy.
 #pragma once
 
 #include <vector>
 
 #include "kv/fetch/fetch_policy.h"
 #include "kv/fetch/runs.h"
-#include "kv/replay/recording.h"
 
 namespace fathom::kv {
 
@@ -29,14 +28,5 @@ class FetchLayer {
   std::vector<std::unique_ptr<FetchIndex>> indices_;
   std::vector<float> agreed_;
 };
-
-struct FetchDecision {
-  // [steps][kv heads][lists]: one list, or one for each query head of the group.
-  std::vector<std::vector<std::vector<Runs>>> fetched_positions;
-  double share_read = 1.0;  // keys read of those there are: mean over steps, heads and lists
-  size_t index_bytes = 0;   // of all kv heads, after the last step
-};
-// Throws Error(kUsage) where the policy needs what the recording does not hold.
-FetchDecision replay_fetch(const FetchPolicy& policy, const Recording& recording);
 
 }  // namespace fathom::kv

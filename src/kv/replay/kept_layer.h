@@ -1,5 +1,4 @@
-// What a KEEP policy decides on a recording: it is asked when the prompt has been read and, if it
-// evicts while decoding, after every step, each step's query seeing only what was kept before it.
+// A recorded layer under a KEEP policy: the tokens that are still there.
 #pragma once
 
 #include <memory>
@@ -25,12 +24,17 @@ class KeptLayer {
   // `layers`: of the model, which budgets may ask for. The recording must outlive this.
   KeptLayer(const Recording& recording, size_t layers, Heads heads = Heads::kShared);
 
+  // Keys and values, [kv_heads][tokens][head_dim], in place of the recording's; they must outlive
+  // this. REQUIRES: nothing was read yet.
+  void replace(const float* k, const float* v) { k_ = k, v_ = v; }
+
   size_t heads() const { return heads_.size(); }
   size_t read() const { return read_; }  // tokens of the recording so far
   // Reads the next `tokens` of the recording. Their attention is added to what every stored token
   // has received, if `needs` asks for it. The view is valid until the next call of anything.
   const KeepView& append(size_t tokens, const KeepNeeds& needs);
-  // Drops what the policy does not keep, and folds where it folds.
+  // Drops what the policy does not keep, and folds where it folds. Throws Error(kUnsupported) where
+  // a policy leaves a token with a weight behind, which has no place here.
   void apply(const KeepPolicy& policy, const std::vector<std::vector<int32_t>>& kept);
 
   std::span<const int32_t> positions(size_t head) const { return heads_[head].positions; }
@@ -48,6 +52,8 @@ class KeptLayer {
   void append_to(size_t head, size_t tokens);
 
   const Recording* recording_;
+  const float* k_ = nullptr;
+  const float* v_ = nullptr;
   std::unique_ptr<RecordedRope> rope_;
   size_t group_ = 1, read_ = 0;
   std::vector<Head> heads_;
@@ -56,16 +62,5 @@ class KeptLayer {
   std::vector<QueryView> query_views_;
   std::vector<const float*> received_views_;
 };
-
-// Positions, ascending.
-struct KeepDecision {
-  // [1 + steps][kv heads]: after the prompt, and after each decode step.
-  std::vector<std::vector<std::vector<int32_t>>> kept_positions;
-  // Tokens that each step's query reads, itself included, as a share of those before it; the mean
-  // over steps and heads.
-  double share_kept = 1.0;
-};
-// Throws Error(kUsage) where the policy needs what the recording does not hold.
-KeepDecision replay_keep(const KeepPolicy& policy, const Recording& recording, size_t layers);
 
 }  // namespace fathom::kv
