@@ -77,20 +77,12 @@ MemoryPlan plan_memory(const model::Config& config, size_t weights, const kv::Po
   return plan;
 }
 
-// A stage that the runner does not run is refused rather than ignored.
-static void require_runnable(const kv::Policy& policy) {
-  if (!policy.fetch) return;
-  throw with_hint(unsupported("--kv", "a fetch method cannot be run on a model yet"),
-                  "fetch=all; 'fathom replay' judges methods on a recording");
-}
-
 std::shared_ptr<Engine> Engine::load(const std::string& path, const ModelOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   std::shared_ptr<Engine> engine(new Engine());
   const kernel::Kernels& kernels = kernel::default_kernels();
   const auto pool = ThreadPool::shared(threads_of(options));
   kv::Policy policy = kv::make_policy(kv::parse_policy(options.kv), kernels.native_kv);
-  require_runnable(policy);
 
   engine->checkpoint_ = std::make_shared<const file::Checkpoint>(file::Checkpoint::open(path));
   const file::Checkpoint& checkpoint = *engine->checkpoint_;

@@ -26,7 +26,7 @@ Runner::Runner(std::shared_ptr<const model::Model> model, std::shared_ptr<Thread
       options_(options),
       forward_(std::move(model), *pool_, kernels, options.batch_tokens, options.context),
       pages_(options.kv_bytes),
-      attender_(*pool_, kernels, policy_.prefill),
+      attender_(*pool_, kernels, policy_.prefill, policy_.fetch),
       keep_(*pool_, policy_.keep, forward_.config().layers) {}
 
 kv::SequenceCache Runner::new_cache() {

@@ -41,6 +41,7 @@ struct PageView {
   const int32_t* positions = nullptr;  // ... or, where this is set, at positions[i] (ascending)
   KvFormat k_format = KvFormat::kF16;
   KvFormat v_format = KvFormat::kF16;
+  uint64_t slots = ~uint64_t{0};  // bit i: slot i is there to be seen
 };
 
 // Row r of a tile: q [rows][head_dim]; state [rows] and out [rows][v_dim], f32. Fresh state is

@@ -65,28 +65,30 @@ size_t common_pages(std::span<const kernel::PageView> a, std::span<const kernel:
 }  // namespace
 
 Attender::Attender(ThreadPool& pool, const kernel::Kernels& kernels,
-                   std::shared_ptr<const PrefillPolicy> prefill)
+                   std::shared_ptr<const PrefillPolicy> prefill,
+                   std::shared_ptr<const FetchPolicy> fetch)
     : pool_(pool),
       kernels_(kernels),
       prefill_(std::move(prefill)),
       sparse_(pool, kernels),
+      fetch_(pool, kernels, std::move(fetch)),
       workers_(static_cast<size_t>(pool.size())) {}
 
 void Attender::run(const AttendLayer& layer, std::span<const SequenceRows> sequences) {
   if (sequences.empty()) return;
   write(layer, sequences);
-  if (!prefill_) {
-    attend_densely(layer, sequences);
-    return;
-  }
   dense_.clear();
+  decoding_.clear();
   for (const SequenceRows& s : sequences) {
-    if (s.tokens > 1 && s.cache->whole()) {
+    if (prefill_ && s.tokens > 1 && s.cache->whole()) {
       sparse_.run(*prefill_, layer, s);
+    } else if (fetch_.active() && s.tokens == 1) {
+      decoding_.push_back(s);
     } else {
       dense_.push_back(s);
     }
   }
+  fetch_.run(layer, decoding_);
   if (!dense_.empty()) attend_densely(layer, dense_);
 }
 

@@ -15,6 +15,7 @@
 #include "base/thread_pool.h"
 #include "kernel/kernels.h"
 #include "kv/attend_layer.h"
+#include "kv/fetch_stage.h"
 #include "kv/policy.h"
 #include "kv/sparse_prefill.h"
 
@@ -24,15 +25,21 @@ class Attender {
  public:
   // `prefill`: how chunks of more than one token are read; null: every key. Once tokens have been
   // left out of a cache, what is read after them is read densely.
+  // `fetch`: which keys steps of one token read; null: all.
   Attender(ThreadPool& pool, const kernel::Kernels& kernels,
-           std::shared_ptr<const PrefillPolicy> prefill = nullptr);
+           std::shared_ptr<const PrefillPolicy> prefill = nullptr,
+           std::shared_ptr<const FetchPolicy> fetch = nullptr);
 
   // Writes k and v to the caches, then fills out. Allocates only while its scratch still grows.
   void run(const AttendLayer& layer, std::span<const SequenceRows> sequences);
 
   // Of what the prefill policy decided since reset_account().
   const PrefillAccount& account() const { return sparse_.account(); }
-  void reset_account() { sparse_.reset_account(); }
+  const FetchAccount& fetch_account() const { return fetch_.account(); }
+  void reset_account() {
+    sparse_.reset_account();
+    fetch_.reset_account();
+  }
 
  private:
   // A tile of query rows of one kv head of one sequence. Row r belongs to token (first + r) / group
@@ -80,7 +87,8 @@ class Attender {
   const kernel::Kernels& kernels_;
   std::shared_ptr<const PrefillPolicy> prefill_;
   SparsePrefill sparse_;
-  std::vector<SequenceRows> dense_;  // of a step, those that the policy does not concern
+  FetchStage fetch_;
+  std::vector<SequenceRows> dense_, decoding_;  // of a step
   std::vector<Item> items_;
   std::vector<Segment> segments_;
   std::vector<Task> tasks_;

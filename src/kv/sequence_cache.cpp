@@ -240,6 +240,7 @@ void SequenceCache::keep(size_t layer, size_t kv_head, std::span<const int32_t> 
     }
     pages.push_back(std::move(*page));
   }
+  fetch_.heads.clear();
   whole_ = whole_ && kept.size() == head.length_;
   head.pages_ = std::move(pages);
   head.length_ = kept.size();
@@ -276,6 +277,7 @@ void SequenceCache::truncate(size_t length) {
     if (!head.pages_.empty()) set_view(head, head.pages_.size() - 1);
   }
   length_ = length;
+  fetch_.heads.clear();
   window_.evicted_at = std::min(window_.evicted_at, length);
   std::fill(window_.filled.begin(), window_.filled.end(), 0);
 }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "kv/fetch/fetch_policy.h"
 #include "kv/page_pool.h"
 #include "kv/store/codec.h"
 
@@ -33,6 +34,15 @@ struct QueryWindow {
   std::vector<float> rows;     // [layers][window][width], the last queries, rotated
   std::vector<size_t> filled;  // of each layer's window
   size_t evicted_at = 0;       // length() when tokens were last taken out
+};
+
+// The indexes of a FETCH policy over a sequence's heads; filled by FetchStage.
+struct FetchState {
+  struct Head {
+    std::unique_ptr<FetchIndex> index;
+    size_t seen = 0;  // tokens that the index knows
+  };
+  std::vector<Head> heads;  // [layer][kv_head]
 };
 
 // The pages of one (layer, kv head).
@@ -111,6 +121,7 @@ class SequenceCache {
   void keep(size_t layer, size_t kv_head, std::span<const int32_t> kept,
             const float* values = nullptr);
   QueryWindow& query_window() { return window_; }
+  FetchState& fetch_state() { return fetch_; }
   // Whether every head holds every token.
   bool whole() const { return whole_; }
 
@@ -132,6 +143,7 @@ class SequenceCache {
   size_t length_ = 0;
   bool whole_ = true;
   QueryWindow window_;
+  FetchState fetch_;  // a fork makes its own
 };
 
 }  // namespace fathom::kv

@@ -292,9 +292,9 @@ TEST(Cli, PerplexityOfAText) {
 }
 
 TEST(Cli, MethodsThatAModelCannotRunYetAreRefused) {
-  const Outcome fetch = fathom("run -p hello -n 1 --kv fetch=quest");
+  const Outcome fetch = fathom("run -p hello -n 1 --kv fetch=recycled");
   EXPECT_EQ(fetch.code, 4);
-  EXPECT_NE(fetch.err.find("a fetch method cannot be run on a model yet"), std::string::npos);
+  EXPECT_NE(fetch.err.find("needs to read all keys"), std::string::npos);
   const Outcome keep = fathom("run -p hello -n 1 --kv keep=h2o");
   EXPECT_EQ(keep.code, 4);
   EXPECT_NE(keep.err.find("needs the sums of attention"), std::string::npos);
@@ -317,7 +317,7 @@ TEST(Cli, MethodsRunOnAModel) {
   for (const char* kv :
        {"prefill=xattention(threshold=1)", "prefill=minference", "prefill=a_shape(window=8192)",
         "keep=snapkv(budget=8192)", "keep=streaming(recent=8192)",
-        "keep=adakv(scorer=snapkv,budget=8192)"}) {
+        "keep=adakv(scorer=snapkv,budget=8192)", "fetch=quest(budget=8192)", "fetch=lserve"}) {
     const Outcome run = fathom("demo --json -t 2 --kv 'store=f32 " + std::string(kv) + "'");
     ASSERT_EQ(run.code, 0) << kv << run.err;
     EXPECT_EQ(run.parsed()["right"], dense["right"]) << kv;

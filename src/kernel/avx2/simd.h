@@ -87,6 +87,14 @@ struct Avx2 {
     return _mm256_blendv_ps(x, _mm256_set1_ps(-__builtin_inff()), _mm256_castsi256_ps(hidden));
   }
 
+  // x where bit i is set, -inf elsewhere.
+  FATHOM_SIMD F mask_slots(F x, uint32_t bits) {
+    const I lane_bits = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    const I set = _mm256_cmpeq_epi32(
+        _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(bits)), lane_bits), lane_bits);
+    return _mm256_blendv_ps(_mm256_set1_ps(-__builtin_inff()), x, _mm256_castsi256_ps(set));
+  }
+
   FATHOM_SIMD I round_to_i32(F x) { return _mm256_cvtps_epi32(x); }
   FATHOM_SIMD void store_i8(int8_t* p, I x) {  // values that fit
     const __m128i words =

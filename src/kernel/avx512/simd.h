@@ -95,6 +95,11 @@ struct Avx512 {
     return _mm512_mask_blend_ps(visible, _mm512_set1_ps(-__builtin_inff()), x);
   }
 
+  // x where bit i is set, -inf elsewhere.
+  FATHOM_SIMD F mask_slots(F x, uint32_t bits) {
+    return _mm512_mask_blend_ps(static_cast<__mmask16>(bits), _mm512_set1_ps(-__builtin_inff()), x);
+  }
+
   FATHOM_SIMD I round_to_i32(F x) { return _mm512_cvtps_epi32(x); }
   FATHOM_SIMD void store_i8(int8_t* p, I x) {  // values that fit
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x));

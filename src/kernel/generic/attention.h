@@ -269,7 +269,8 @@ FATHOM_INLINE Visibility visibility(const AttendArgs& a, const PageView& page, i
   const bool too_old = a.window > 0 && last <= position - a.window;
   if (first > position || too_old) return Visibility::kNone;
   const bool all_recent = a.window <= 0 || first > position - a.window;
-  return last <= position && all_recent && n == kPageTokens ? Visibility::kAll : Visibility::kSome;
+  const bool full = n == kPageTokens && page.slots == ~uint64_t{0};
+  return last <= position && all_recent && full ? Visibility::kAll : Visibility::kSome;
 }
 
 // Hides what the query may not see: later tokens, tokens out of the window, empty slots.
@@ -278,6 +279,7 @@ FATHOM_INLINE typename V::F mask(const AttendArgs& a, const PageView& page, int3
                                  size_t lane, typename V::F s) {
   const int at = static_cast<int>(lane);
   s = V::mask_positions(s, V::iota(at), -1, page.tokens - 1);
+  s = V::mask_slots(s, static_cast<uint32_t>(page.slots >> lane));
   const int low = a.window > 0 ? position - a.window : -2147483647;
   if (page.positions == nullptr) {
     return V::mask_positions(s, V::iota(page.first_position + at), low, position);

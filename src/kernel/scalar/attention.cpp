@@ -50,7 +50,7 @@ float value(const AttendArgs& a, const PageView& page, size_t slot, size_t chann
 }
 
 bool visible(const AttendArgs& a, const PageView& page, size_t slot, int32_t query) {
-  if (slot >= static_cast<size_t>(page.tokens)) return false;
+  if (slot >= static_cast<size_t>(page.tokens) || (page.slots >> slot & 1) == 0) return false;
   const int32_t at =
       page.positions ? page.positions[slot] : page.first_position + static_cast<int32_t>(slot);
   return at <= query && (a.window <= 0 || at > query - a.window);

@@ -30,6 +30,9 @@ struct FetchNeeds {
   // Queries that observe() is shown at once while the prompt is read: blocks of this many, counted
   // from position 0, the last one shorter. 0: observe() is never called.
   size_t observed = 0;
+  // Not 0: update() reads keys from the last multiple of this many tokens that it has not gone
+  // beyond, and nothing else reads keys: a cache need not hand over all of them at every step.
+  size_t block = 0;
   bool unrotated = false;       // HeadView::k_unrotated and rope, QueryView::q_unrotated
   bool sentences = false;       // HeadView::text->sentence_ends
   bool surprise = false;        // HeadView::text->surprise

@@ -1,0 +1,175 @@
+#include "kv/fetch_stage.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "base/error.h"
+#include "kv/attend.h"
+#include "kv/replay/attend_lists.h"
+#include "kv/store/plain.h"
+
+namespace fathom::kv {
+namespace {
+
+using kernel::KvFormat;
+
+constexpr size_t kHeads = 4, kKvHeads = 2, kDim = 16;
+
+struct Text {
+  size_t tokens;
+  std::vector<float> q, k, v;
+  Text(size_t n, uint64_t seed)
+      : tokens(n), q(n * kHeads * kDim), k(n * kKvHeads * kDim), v(n * kKvHeads * kDim) {
+    std::mt19937_64 rng(seed);
+    std::normal_distribution<float> normal;
+    for (std::vector<float>* x : {&q, &k, &v}) {
+      for (float& value : *x) value = normal(rng);
+    }
+  }
+  // Keys or values of one kv head, [tokens][kDim].
+  std::vector<float> rows(const std::vector<float>& from, size_t kv_head) const {
+    std::vector<float> out;
+    for (size_t t = 0; t < tokens; ++t) {
+      const float* row = &from[(t * kKvHeads + kv_head) * kDim];
+      out.insert(out.end(), row, row + kDim);
+    }
+    return out;
+  }
+};
+
+std::shared_ptr<const FetchPolicy> policy(std::string_view line) {
+  return make_policy(parse_policy(line), KvFormat::kF32).fetch;
+}
+
+struct Result {
+  std::vector<float> out;
+  double share;
+};
+
+// Reads `prompt` tokens at once and the rest one by one.
+Result run(const Text& text, std::shared_ptr<const FetchPolicy> fetch, size_t prompt) {
+  ThreadPool pool(3);
+  PagePool pages(size_t{64} << 20);
+  Attender attender(pool, kernel::default_kernels(), nullptr, std::move(fetch));
+  SequenceCache cache(pages, make_plain_codec(KvFormat::kF32), {1, kKvHeads, kDim});
+  Result result{std::vector<float>(text.q.size()), 0};
+  for (size_t at = 0; at < text.tokens;) {
+    const size_t n = at == 0 ? prompt : 1;
+    cache.extend(n);
+    const AttendLayer layer{0,
+                            kHeads,
+                            &text.q[at * kHeads * kDim],
+                            &text.k[at * kKvHeads * kDim],
+                            &text.v[at * kKvHeads * kDim],
+                            &result.out[at * kHeads * kDim],
+                            0.25f};
+    const SequenceRows rows{&cache, 0, n};
+    attender.run(layer, {&rows, 1});
+    at += n;
+  }
+  result.share = attender.fetch_account().share();
+  return result;
+}
+
+TEST(FetchStage, ABudgetForEverythingGivesTheBitsOfDenseAttention) {
+  const Text text(2200, 1);
+  const Result dense = run(text, nullptr, 2150);
+  for (const char* line : {"fetch=quest(budget=4096)", "fetch=quest(budget=4096,page=64)",
+                           "fetch=quest(budget=4096,heads=each)", "fetch=lserve"}) {
+    const Result all = run(text, policy(line), 2150);
+    EXPECT_EQ(all.out, dense.out) << line;
+    EXPECT_DOUBLE_EQ(all.share, 1.0) << line;
+  }
+}
+
+// Every step reads what the index names, in double, wherever pages are cut.
+TEST(FetchStage, ReadsWhatTheIndexNames) {
+  const Text text(1300, 2);
+  constexpr size_t kPrompt = 1170;
+  for (const char* line : {"fetch=quest(budget=256)", "fetch=quest(budget=256,page=64)",
+                           "fetch=quest(budget=160,page=24,heads=each)",
+                           "fetch=lserve(budget=256)"}) {
+    const auto fetch = policy(line);
+    const Result got = run(text, fetch, kPrompt);
+    EXPECT_LT(got.share, 0.35) << line;
+    for (size_t kv_head = 0; kv_head < kKvHeads; ++kv_head) {
+      const std::vector<float> k = text.rows(text.k, kv_head), v = text.rows(text.v, kv_head);
+      const auto index = fetch->make_index();
+      for (size_t t = kPrompt; t < text.tokens; ++t) {
+        HeadView head;
+        head.kv_head = kv_head;
+        head.head_dim = kDim;
+        head.tokens = t + 1;
+        head.k = k.data();
+        head.v = v.data();
+        head.scale = 0.25f;
+        QueryView query;
+        query.group = 2;
+        query.tokens = 1;
+        query.first = t;
+        query.stride = kHeads * kDim;
+        query.q = &text.q[(t * kHeads + kv_head * 2) * kDim];
+        std::vector<Runs> runs(fetch->needs().per_query_head ? 2 : 1);
+        index->update(head);
+        index->select(head, query, {}, runs);
+        for (size_t g = 0; g < 2; ++g) {
+          std::vector<int32_t> keys;
+          for (const Run& r : runs[g % runs.size()]) {
+            for (int32_t i = r.first; i < r.end; ++i) keys.push_back(i);
+          }
+          std::vector<float> want(kDim);
+          attend_keys(head, query.row(0, g, kDim), keys, want.data());
+          for (size_t c = 0; c < kDim; ++c) {
+            ASSERT_NEAR(got.out[(t * kHeads + kv_head * 2 + g) * kDim + c], want[c], 2e-5)
+                << line << " token " << t << " head " << kv_head * 2 + g;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(FetchStage, IndexesFollowCutsAndForks) {
+  ThreadPool pool(2);
+  PagePool pages(size_t{64} << 20);
+  const auto fetch = policy("fetch=quest(budget=64)");
+  const auto step = [&](SequenceCache& cache, Attender& attender, const Text& text, size_t at,
+                        size_t n) {
+    std::vector<float> out(n * kHeads * kDim);
+    cache.extend(n);
+    const SequenceRows rows{&cache, 0, n};
+    attender.run({0, kHeads, &text.q[at * kHeads * kDim], &text.k[at * kKvHeads * kDim],
+                  &text.v[at * kKvHeads * kDim], out.data(), 0.25f},
+                 {&rows, 1});
+    return out;
+  };
+  const Text first(700, 3), second(700, 4);
+  Attender attender(pool, kernel::default_kernels(), nullptr, fetch);
+  SequenceCache used(pages, make_plain_codec(KvFormat::kF32), {1, kKvHeads, kDim});
+  step(used, attender, first, 0, 600);
+  for (size_t t = 600; t < 640; ++t) step(used, attender, first, t, 1);
+  used.truncate(500);
+  SequenceCache fresh(pages, make_plain_codec(KvFormat::kF32), {1, kKvHeads, kDim});
+  step(fresh, attender, first, 0, 500);
+  step(used, attender, second, 500, 100);  // other tokens where the index had known some
+  step(fresh, attender, second, 500, 100);
+  SequenceCache fork = used.fork();
+  for (size_t t = 600; t < 620; ++t) {
+    const auto want = step(fresh, attender, second, t, 1);
+    EXPECT_EQ(step(used, attender, second, t, 1), want) << t;
+    EXPECT_EQ(step(fork, attender, second, t, 1), want) << t;
+  }
+}
+
+TEST(FetchStage, PoliciesThatNeedMoreAreRefused) {
+  ThreadPool pool(1);
+  for (const char* line : {"fetch=recycled", "fetch=infllm", "fetch=sentence", "fetch=emllm"}) {
+    EXPECT_THROW(FetchStage(pool, kernel::default_kernels(), policy(line)), Error) << line;
+  }
+}
+
+}  // namespace
+}  // namespace fathom::kv
