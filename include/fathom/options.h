@@ -71,7 +71,8 @@ struct Price {
   double time_to_first_token = 0;  // seconds, from the call or from the reading before it
   size_t context_tokens = 0;       // in the cache at the end
   size_t kv_bytes = 0;             // of the cache at the end
-  double keys_read = 1.0;          // share of the kept keys that decoding read
+  double prompt_read = 1.0;  // share of the (query, key) pairs that reading the prompt computed
+  double keys_read = 1.0;    // share of the kept keys that decoding read
 
   double prompt_speed() const {
     return prompt_seconds > 0 ? double(prompt_tokens) / prompt_seconds : 0;

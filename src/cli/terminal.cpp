@@ -90,6 +90,7 @@ std::string price_line(const Price& p) {
   std::string line =
       fmt::format("read {} tokens in {:.2f} s", grouped(p.prompt_tokens), p.prompt_seconds);
   if (p.prompt_speed() > 0) line += fmt::format(" ({:.0f} tok/s)", p.prompt_speed());
+  if (p.prompt_read < 1) line += fmt::format(" by {:.0f}% of attention", 100 * p.prompt_read);
   line += fmt::format(", first token after {:.2f} s, wrote {}", p.time_to_first_token,
                       grouped(p.generated_tokens));
   if (p.generate_speed() > 0) line += fmt::format(" at {:.1f} tok/s", p.generate_speed());
@@ -109,6 +110,7 @@ Json price_json(const Price& p) {
           {"generated_tokens_per_second", p.generate_speed()},
           {"context_tokens", p.context_tokens},
           {"kv_bytes", p.kv_bytes},
+          {"prompt_read_share", p.prompt_read},
           {"keys_read_share", p.keys_read}};
 }
 

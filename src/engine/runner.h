@@ -64,6 +64,8 @@ class Runner {
   const RunnerOptions& options() const { return options_; }
   const kernel::Kernels& kernels() const { return kernels_; }
   ThreadPool& threads() { return *pool_; }
+  // What policies spared, see Attender's accounts.
+  kv::Attender& attender() { return attender_; }
 
  private:
   void check(std::span<const StepPart> parts) const;

@@ -69,7 +69,11 @@ bool Session::feed(std::span<const TokenId> tokens, const Progress& progress) {
 // REQUIRES: the cache holds tokens_.
 bool Session::read(std::span<const TokenId> tokens, const Progress& progress) {
   const Timer timer;
+  kv::Attender& attender = engine_->runner().attender();
+  attender.reset_account();
   const std::span<const float> logits = engine_->runner().read(cache_, tokens, progress);
+  fed_pairs_ += attender.account().visited;
+  fed_causal_pairs_ += attender.account().causal;
   const size_t n = cache_.length() - tokens_.size();
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(n));
   logits_.assign(logits.begin(), logits.end());
@@ -119,11 +123,15 @@ Reply Session::generate(const GenerateOptions& options, const OnText& on_text) {
   Reply reply;
   reply.price.prompt_tokens = fed_tokens_;
   reply.price.prompt_seconds = fed_seconds_;
+  reply.price.prompt_read = fed_causal_pairs_ > 0 ? fed_pairs_ / fed_causal_pairs_ : 1.0;
+  engine_->runner().attender().reset_account();
   reply.reason = decode(options, on_text, reply);
+  reply.price.keys_read = engine_->runner().attender().fetch_account().share();
   reply.price.context_tokens = cache_.length();
   reply.price.kv_bytes = cache_.bytes();
   fed_tokens_ = 0;
   fed_seconds_ = 0;
+  fed_pairs_ = fed_causal_pairs_ = 0;
   return reply;
 }
 

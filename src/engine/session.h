@@ -58,6 +58,7 @@ class Session {
   // Since the last reply: what the next one will say it cost.
   size_t fed_tokens_ = 0;
   double fed_seconds_ = 0;
+  double fed_pairs_ = 0, fed_causal_pairs_ = 0;  // computed, and what dense attention computes
 };
 
 }  // namespace fathom::engine

@@ -67,8 +67,9 @@ FetchStage::FetchStage(ThreadPool& pool, const kernel::Kernels& kernels,
   if (!policy_) return;
   needs_ = policy_->needs();
   if (const std::string what = missing(needs_); !what.empty()) {
-    throw with_hint(unsupported("--kv", "this fetch method needs {}, which a model's run does not "
-                                        "provide",
+    throw with_hint(unsupported("--kv",
+                                "this fetch method needs {}, which a model's run does not "
+                                "provide",
                                 what),
                     "'fathom replay' runs it on a recording; fetch=quest or fetch=lserve run here");
   }
@@ -182,9 +183,9 @@ void FetchStage::attend(const AttendLayer& layer, const SequenceRows& sequence,
     kernel::merge_partials(total, part, rows, width);
     begin = end;
   }
-  kernel::finish_attention(total, rows, d,
-                           {layer.out + (sequence.first_row * layer.heads + heads.first) * d, d,
-                            nullptr});
+  kernel::finish_attention(
+      total, rows, d,
+      {layer.out + (sequence.first_row * layer.heads + heads.first) * d, d, nullptr});
 }
 
 }  // namespace fathom::kv

@@ -48,8 +48,7 @@ class FetchStage {
     FetchAccount account;
   };
   void prepare(const SequenceRows& sequence);
-  void run_head(const AttendLayer& layer, const SequenceRows& sequence, size_t kv_head,
-                int worker);
+  void run_head(const AttendLayer& layer, const SequenceRows& sequence, size_t kv_head, int worker);
   void select(const AttendLayer& layer, const SequenceRows& sequence, size_t kv_head, Worker& w);
   struct Heads {
     size_t first, count;

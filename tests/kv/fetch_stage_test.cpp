@@ -89,9 +89,9 @@ TEST(FetchStage, ABudgetForEverythingGivesTheBitsOfDenseAttention) {
 TEST(FetchStage, ReadsWhatTheIndexNames) {
   const Text text(1300, 2);
   constexpr size_t kPrompt = 1170;
-  for (const char* line : {"fetch=quest(budget=256)", "fetch=quest(budget=256,page=64)",
-                           "fetch=quest(budget=160,page=24,heads=each)",
-                           "fetch=lserve(budget=256)"}) {
+  for (const char* line :
+       {"fetch=quest(budget=256)", "fetch=quest(budget=256,page=64)",
+        "fetch=quest(budget=160,page=24,heads=each)", "fetch=lserve(budget=256)"}) {
     const auto fetch = policy(line);
     const Result got = run(text, fetch, kPrompt);
     EXPECT_LT(got.share, 0.35) << line;

@@ -73,7 +73,9 @@ class LServeIndex final : public FetchIndex {
 class LServe final : public FetchPolicy {
  public:
   explicit LServe(const Options& options) : options_(options) {}
-  FetchNeeds needs() const override { return {.block = options_.logical, .per_query_head = options_.per_query_head}; }
+  FetchNeeds needs() const override {
+    return {.block = options_.logical, .per_query_head = options_.per_query_head};
+  }
   std::unique_ptr<FetchIndex> make_index() const override {
     return std::make_unique<LServeIndex>(options_);
   }

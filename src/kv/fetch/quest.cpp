@@ -49,7 +49,9 @@ class QuestIndex final : public FetchIndex {
 class Quest final : public FetchPolicy {
  public:
   explicit Quest(const Options& options) : options_(options) {}
-  FetchNeeds needs() const override { return {.block = options_.page, .per_query_head = options_.per_query_head}; }
+  FetchNeeds needs() const override {
+    return {.block = options_.page, .per_query_head = options_.per_query_head};
+  }
   std::unique_ptr<FetchIndex> make_index() const override {
     return std::make_unique<QuestIndex>(options_);
   }
