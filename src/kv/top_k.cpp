@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <functional>
-#include <numeric>
 
 namespace fathom::kv {
 namespace {
@@ -37,19 +36,29 @@ void TopK::append(std::span<const float> scores, size_t k, int32_t first,
   }
 }
 
-std::vector<int32_t> top_k(std::span<const float> scores, size_t k) {
-  std::vector<int32_t> out;
-  TopK().append(scores, k, 0, out);
-  return out;
+const std::vector<int32_t>& TopK::top(std::span<const float> scores, size_t k) {
+  indices_.clear();
+  append(scores, k, 0, indices_);
+  return indices_;
 }
 
-std::vector<int32_t> ranking(std::span<const float> scores) {
-  std::vector<int32_t> order(scores.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
-    return order_key(scores[a]) > order_key(scores[b]);
-  });
-  return order;
+const std::vector<int32_t>& TopK::ranked(std::span<const float> scores) {
+  pairs_.resize(scores.size());
+  for (size_t i = 0; i < scores.size(); ++i) {
+    pairs_[i] = uint64_t{order_key(scores[i])} << 32 | (UINT32_MAX - i);
+  }
+  std::sort(pairs_.begin(), pairs_.end(), std::greater<>());
+  indices_.resize(scores.size());
+  for (size_t i = 0; i < indices_.size(); ++i) {
+    indices_[i] = static_cast<int32_t>(UINT32_MAX - static_cast<uint32_t>(pairs_[i]));
+  }
+  return indices_;
 }
+
+std::vector<int32_t> top_k(std::span<const float> scores, size_t k) {
+  return TopK().top(scores, k);
+}
+
+std::vector<int32_t> ranking(std::span<const float> scores) { return TopK().ranked(scores); }
 
 }  // namespace fathom::kv

@@ -14,9 +14,15 @@ class TopK {
   // Appends first + the indices of the `k` largest of `scores`, ascending; all where there are
   // fewer. Scratch is kept for the next call.
   void append(std::span<const float> scores, size_t k, int32_t first, std::vector<int32_t>& out);
+  // Indices of the k largest, ascending; valid until the next call.
+  const std::vector<int32_t>& top(std::span<const float> scores, size_t k);
+  // All indices, from the largest score to the smallest; valid until the next call.
+  const std::vector<int32_t>& ranked(std::span<const float> scores);
 
  private:
   std::vector<uint32_t> keys_, sorted_;
+  std::vector<uint64_t> pairs_;  // order of the score << 32 | order of the index: larger is first
+  std::vector<int32_t> indices_;
 };
 
 // The same for one call: the indices, ascending.

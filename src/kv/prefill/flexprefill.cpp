@@ -122,7 +122,7 @@ class Chooser {
       score_kernels().softmax(row, blocks_.number(b) + 1);
     }
     double sum = 0;
-    for (const int32_t i : ranking_.all(map)) {
+    for (const int32_t i : ranking_.ranked(map)) {
       sum += map[i];
       if (!(sum <= args_.gamma * static_cast<double>(rows)) || map[i] <= 0) break;
       choice_.mask[i] = 1;
@@ -135,7 +135,7 @@ class Chooser {
   const ChunkBlocks blocks_;
   const size_t key_blocks_;
   std::vector<float> key_means_;
-  Ranking ranking_;
+  TopK ranking_;
   FlexPrefillChoice choice_;
 };
 

@@ -42,7 +42,7 @@ std::vector<float> gemfilter_scores(std::span<const HeadView> heads,
 }
 
 std::vector<int32_t> gemfilter_tokens(std::span<const float> scores, size_t k) {
-  Ranking ranking;
+  TopK ranking;
   return ranking.top(scores, k);
 }
 

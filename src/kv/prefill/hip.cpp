@@ -91,7 +91,7 @@ class TreeSearch {
   std::vector<Interval> intervals_, halves_;
   std::vector<float> keys_, products_, best_, scores_;
   std::vector<int32_t> found_;
-  Ranking ranking_;
+  TopK ranking_;
 };
 
 class Hip final : public PrefillPolicy {

@@ -115,7 +115,7 @@ class MInference final : public PrefillPolicy {
     const std::vector<float> products = pooled_products(view, h);
     const size_t key_blocks = ceil_div(view.head.tokens, kBlock);
     RowDraft draft(view.head.tokens);
-    Ranking ranking;
+    TopK ranking;
     for (size_t b = 0; b < rows.size(); ++b) {
       const std::span row(products.data() + b * key_blocks, blocks.number(b) + 1);
       draft.clear();
@@ -157,7 +157,7 @@ VerticalSlash vertical_slash(const PrefillView& view, size_t group_head, size_t 
   ProbeSums sums = probe_sums(view, group_head, kMInferenceProbes);
   force(sums.columns, kForcedColumns);
   force(sums.offsets, kForcedOffsets);
-  Ranking ranking;
+  TopK ranking;
   VerticalSlash out;
   out.columns = ranking.top(sums.columns, std::max(columns, kForcedColumns));
   out.offsets = ranking.top(sums.offsets, std::max(offsets, kLeastOffsets));

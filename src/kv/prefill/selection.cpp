@@ -42,41 +42,6 @@ std::vector<float> query_block_means(const PrefillView& view, size_t group_head,
   return means;
 }
 
-void Ranking::make_keys(std::span<const float> scores) {
-  keys_.resize(scores.size());
-  for (size_t i = 0; i < scores.size(); ++i) {
-    uint32_t bits = std::bit_cast<uint32_t>(scores[i] + 0.0f);  // -0 becomes 0
-    bits ^= bits >> 31 ? 0xffffffffu : 0x80000000u;             // as integers, in order
-    keys_[i] = uint64_t{bits} << 32 | (0xffffffffu - i);
-  }
-}
-
-void Ranking::read_indices(size_t k) {
-  indices_.resize(k);
-  for (size_t i = 0; i < k; ++i) {
-    indices_[i] = static_cast<int32_t>(0xffffffffu - static_cast<uint32_t>(keys_[i]));
-  }
-}
-
-const std::vector<int32_t>& Ranking::top(std::span<const float> scores, size_t k) {
-  make_keys(scores);
-  k = std::min(k, keys_.size());
-  if (k < keys_.size()) {
-    std::nth_element(keys_.begin(), keys_.begin() + static_cast<ptrdiff_t>(k), keys_.end(),
-                     std::greater<>());
-  }
-  read_indices(k);
-  std::sort(indices_.begin(), indices_.end());
-  return indices_;
-}
-
-const std::vector<int32_t>& Ranking::all(std::span<const float> scores) {
-  make_keys(scores);
-  std::sort(keys_.begin(), keys_.end(), std::greater<>());
-  read_indices(keys_.size());
-  return indices_;
-}
-
 RowDraft::RowDraft(size_t tokens) : pages_(ceil_div(tokens, kPieceTokens)) {}
 
 void RowDraft::clear() {

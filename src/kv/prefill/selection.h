@@ -1,5 +1,5 @@
-// What prefill policies share: the blocks of a chunk, means of blocks, the largest scores, and
-// lists of keys put together page by page.
+// What prefill policies share: the blocks of a chunk, means of blocks, and lists of keys put
+// together page by page.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +9,7 @@
 
 #include "kernel/score.h"
 #include "kv/prefill/prefill_policy.h"
+#include "kv/top_k.h"
 
 namespace fathom::kv {
 
@@ -43,22 +44,6 @@ void mean_rows(const float* rows, size_t stride, size_t n, std::span<float> mean
 std::vector<float> key_block_means(const HeadView& head, size_t block);
 // Means of the chunk's queries of each block of the chunk, [count][head_dim].
 std::vector<float> query_block_means(const PrefillView& view, size_t group_head, size_t block);
-
-// Ranks scores; of equal scores the lower index comes first. NaN has a place like any number. Keeps
-// its scratch from call to call.
-class Ranking {
- public:
-  // Indices of the k largest scores, ascending.
-  const std::vector<int32_t>& top(std::span<const float> scores, size_t k);
-  // All indices, from the largest score to the smallest.
-  const std::vector<int32_t>& all(std::span<const float> scores);
-
- private:
-  void make_keys(std::span<const float> scores);
-  void read_indices(size_t k);
-  std::vector<uint64_t> keys_;  // order of the score << 32 | order of the index: larger is first
-  std::vector<int32_t> indices_;
-};
 
 // A row's keys while they are being chosen. Whole pages of 64 become pieces, also where every key
 // of one was chosen singly; what is left are columns. Reused from row to row.

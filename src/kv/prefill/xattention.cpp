@@ -100,7 +100,7 @@ class XAttention final : public PrefillPolicy {
     const ChunkBlocks blocks(view, args_.block);
     const size_t key_blocks = ceil_div(view.head.tokens, args_.block);
     RowDraft draft(view.head.tokens);
-    Ranking ranking;
+    TopK ranking;
     for (size_t h = 0; h < view.queries.group; ++h) {
       const std::vector<float> sums = xattention_sums(view, h, args_);
       for (size_t b = 0; b < blocks.count(); ++b) {
@@ -113,7 +113,7 @@ class XAttention final : public PrefillPolicy {
 
  private:
   // Block 0 and the diagonal, then the largest others until `threshold` of the row is covered.
-  void cover(std::span<const float> row, RowDraft& draft, Ranking& ranking) const {
+  void cover(std::span<const float> row, RowDraft& draft, TopK& ranking) const {
     draft.clear();
     const int32_t diagonal = static_cast<int32_t>(row.size()) - 1;
     double total = 0;
@@ -121,7 +121,7 @@ class XAttention final : public PrefillPolicy {
     double covered = row[0] + (diagonal > 0 ? row.back() : 0.0f);
     draft.add_block(0, args_.block);
     draft.add_block(row.size() - 1, args_.block);
-    for (const int32_t b : ranking.all(row)) {
+    for (const int32_t b : ranking.ranked(row)) {
       if (args_.threshold < 1 && covered >= args_.threshold * total) break;
       if (b == 0 || b == diagonal) continue;
       draft.add_block(static_cast<size_t>(b), args_.block);

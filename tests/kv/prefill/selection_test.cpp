@@ -12,23 +12,23 @@ namespace {
 
 using Ints = std::vector<int32_t>;
 
-TEST(Ranking, LowerIndexWinsTies) {
-  Ranking ranking;
+TEST(TopK, LowerIndexWinsTies) {
+  TopK ranking;
   const float scores[] = {1, 5, -2, 5, 5, -0.0f, 0.0f};
   EXPECT_EQ(ranking.top(scores, 2), (Ints{1, 3}));
   EXPECT_EQ(ranking.top(scores, 5), (Ints{0, 1, 3, 4, 5}));
   EXPECT_EQ(ranking.top(scores, 99), (Ints{0, 1, 2, 3, 4, 5, 6}));
   EXPECT_EQ(ranking.top(scores, 0), Ints{});
-  EXPECT_EQ(ranking.all(scores), (Ints{1, 3, 4, 0, 5, 6, 2}));
+  EXPECT_EQ(ranking.ranked(scores), (Ints{1, 3, 4, 0, 5, 6, 2}));
 }
 
-TEST(Ranking, InfinitiesAndNotNumbersHaveAPlace) {
-  Ranking ranking;
+TEST(TopK, InfinitiesAndNotNumbersHaveAPlace) {
+  TopK ranking;
   const float inf = std::numeric_limits<float>::infinity();
-  EXPECT_EQ(ranking.all(std::vector<float>{-inf, 1, inf, -1}), (Ints{2, 1, 3, 0}));
+  EXPECT_EQ(ranking.ranked(std::vector<float>{-inf, 1, inf, -1}), (Ints{2, 1, 3, 0}));
   std::vector<float> nans(1000, std::nanf(""));
   for (size_t i = 0; i < nans.size(); i += 3) nans[i] = float(i);
-  EXPECT_EQ(ranking.all(nans).size(), nans.size());
+  EXPECT_EQ(ranking.ranked(nans).size(), nans.size());
   EXPECT_EQ(ranking.top(nans, 500).size(), 500u);
 }
 
