@@ -2,7 +2,8 @@
 //
 // Buffer<T> holds plain values and is never initialised beyond zero. Large buffers come from
 // anonymous mappings: they are zero, cost nothing until touched (so the thread that writes first
-// decides the NUMA node), and go back to the system when freed.
+// decides the NUMA node), and go back to the system when freed. From 2 MiB on they are aligned to
+// 2 MiB and the system is asked for huge pages.
 #pragma once
 
 #include <cstddef>

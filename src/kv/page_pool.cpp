@@ -8,7 +8,7 @@
 namespace fathom::kv {
 namespace {
 
-constexpr size_t kSlabBytes = 1 << 20;
+constexpr size_t kSlabBytes = size_t{2} << 20;  // a huge page
 
 }  // namespace
 
@@ -50,7 +50,7 @@ std::optional<PageRef> PagePool::take(size_t bytes) {
 
 void PagePool::add_slab(SizeClass& size_class, size_t bytes) {
   const size_t count = std::max<size_t>(1, kSlabBytes / bytes);
-  size_class.slabs.emplace_back(count * bytes);
+  size_class.slabs.emplace_back(std::max(count * bytes, kSlabBytes));
   std::byte* slab = size_class.slabs.back().data();
   for (size_t i = count; i-- > 0;) size_class.free.push_back(slab + i * bytes);
 }

@@ -117,7 +117,7 @@ TEST(FetchStage, ReadsWhatTheIndexNames) {
         index->select(head, query, {}, runs);
         for (size_t g = 0; g < 2; ++g) {
           std::vector<int32_t> keys;
-          for (const Run& r : runs[g % runs.size()]) {
+          for (const kv::Run& r : runs[g % runs.size()]) {
             for (int32_t i = r.first; i < r.end; ++i) keys.push_back(i);
           }
           std::vector<float> want(kDim);
