@@ -57,6 +57,7 @@ inline constexpr AttendCase kAttendCases[] = {
 inline constexpr AttendCase kAttendBenchCases[] = {
     {"decode_64", 64, 4, 1024},
     {"decode_128", 128, 4, 1024},
+    {"decode_far", 64, 4, 262144},  // beyond the caches
     {"prefill_64", 64, 64, 1024},
     {"prefill_128", 128, 64, 1024},
 };

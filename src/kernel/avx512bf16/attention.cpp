@@ -275,9 +275,12 @@ void attend_bf16(const AttendArgs& a) {
   spread_sums<Avx512>(a, s);
   for (size_t i = 0; i < a.page_count; ++i) {
     const PageView& page = a.pages[i];
+    const size_t blocks = (a.rows + 5) / 6;
+    if (blocks == 1) prefetch_page(a, i + 1, {0, 1});
     const PairReader reader{pairs_of(a, page, Plane::kKeys, s),
                             pairs_of(a, page, Plane::kValues, s), padded_head_dim(a.head_dim)};
     for (size_t row = 0; row < a.rows; row += 6) {
+      if (blocks > 1) prefetch_page(a, i + 1, {row / 6, blocks});
       dispatch<6>(a.rows - row, [&]<int R>() { attend_rows<R>(a, page, reader, s, row); });
     }
   }
