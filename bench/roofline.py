@@ -22,7 +22,7 @@ def points(path):
         tokens = max(row["n_prompt"], row["n_gen"]) * row.get("n_parallel", 1)
         seconds = tokens / row["median_tokens_per_second"]
         yield {
-            "label": f'{data["model"]}, {row["test"]}',
+            "label": row["test"],
             "intensity": row["macs"] / row["bytes"],
             "speed": row["macs"] / seconds,
             "share": row["share_of_limit"],
@@ -77,7 +77,7 @@ def roofs(plot, machine):
             f'<line x1="{plot.x(start):.1f}" y1="{plot.y(peak):.1f}" x2="{WIDTH - RIGHT}" y2="{plot.y(peak):.1f}" '
             'stroke="currentColor" stroke-width="1.5"/>'
         )
-        out.append(text(WIDTH - RIGHT - 4, plot.y(peak) - 5, f"{name}, {peak / 1e9:.0f} GMAC/s", "end"))
+        out.append(text(plot.x(start) + 4, plot.y(peak) - 5, f"{name}, {peak / 1e9:.0f} GMAC/s"))
     low, high = plot.x_range[0], max(p for _, p in peaks) / bandwidth
     out.append(
         f'<line x1="{plot.x(low):.1f}" y1="{plot.y(low * bandwidth):.1f}" x2="{plot.x(high):.1f}" '
@@ -108,7 +108,7 @@ def main():
         out.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="{colour}"/>')
         out.append(text(x, y - 10, str(i + 1), "middle", 11))
         out.append(f'<circle cx="{WIDTH - RIGHT + 18}" cy="{legend - 4}" r="6" fill="{colour}"/>')
-        out.append(text(WIDTH - RIGHT + 32, legend, f'{i + 1}  {test["label"].split(", ", 1)[-1]}', size=11))
+        out.append(text(WIDTH - RIGHT + 32, legend, f'{i + 1}  {test["label"]}', size=11))
         out.append(text(WIDTH - RIGHT + 32, legend + 13, f'{100 * test["share"]:.0f}% of its limit', size=10))
     out.append("</svg>")
     print("\n".join(out))
