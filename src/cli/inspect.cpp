@@ -72,6 +72,7 @@ Json memory_json(const file::Checkpoint& checkpoint, const InspectArgs& args) {
     const model::Config config = model::read_config(checkpoint);
     const kv::Policy policy =
         kv::make_policy(kv::parse_policy(args.kv), kernel::default_kernels().native_kv);
+    policy.store.require_layers(config.layers);
     size_t weights = 0;
     for (const file::TensorView& t : checkpoint.tensors()) weights += t.data.size();
     const size_t context = args.context > 0 ? args.context : config.trained_context;

@@ -87,7 +87,10 @@ Runner add_policies(CLI::App& app) {
   c->add_flag("--json", args->json, "Print JSON");
   c->footer(
       "A policy line names a method for each stage; stages left out take their defaults:\n"
-      "  --kv \"prefill=dense keep=all store=f16 fetch=all\"");
+      "  --kv \"prefill=dense keep=all store=f16 fetch=all\"\n"
+      "Keys and values may be stored apart, and layers too (the first entry with a layer counts):\n"
+      "  --kv store=q8/k2v2\n"
+      "  --kv \"store=f16[layers=0-1],k4v4\"");
   return [args] { return policies(args->name, args->json); };
 }
 

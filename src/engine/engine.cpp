@@ -87,6 +87,7 @@ std::shared_ptr<Engine> Engine::load(const std::string& path, const ModelOptions
   engine->checkpoint_ = std::make_shared<const file::Checkpoint>(file::Checkpoint::open(path));
   const file::Checkpoint& checkpoint = *engine->checkpoint_;
   const model::Config config = model::read_config(checkpoint);
+  policy.store.require_layers(config.layers);
   const MemoryPlan plan = plan_memory(config, weight_bytes(checkpoint), policy, options);
   engine->tokenizer_ = text::Tokenizer::create(load_vocab(checkpoint.metadata()));
   engine->template_ = load_template(checkpoint);

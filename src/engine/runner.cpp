@@ -9,13 +9,20 @@
 namespace fathom::engine {
 
 CachePrice cache_price(const model::Config& c, const kv::Policy& policy, size_t batch) {
-  const size_t heads = c.layers * c.kv_heads;
-  const size_t plain = policy.store->page_bytes(c.head_dim) * heads;
-  const size_t sealed = policy.store->sealed_bytes(c.head_dim) * heads;
-  // Pages that are not yet encoded: the tail's, a step's, and one that both may end in.
-  const size_t open =
-      policy.store->seals() ? ceil_div(policy.store->tail() + batch, kernel::kPageTokens) + 1 : 0;
-  return {sealed, open, open * (plain - std::min(plain, sealed))};
+  CachePrice price;
+  size_t extra = 0;  // of an open page in all heads
+  for (size_t layer = 0; layer < c.layers; ++layer) {
+    const kv::StoreCodec& codec = policy.store.of(layer);
+    const size_t plain = codec.page_bytes(c.head_dim), sealed = codec.sealed_bytes(c.head_dim);
+    price.page_bytes += c.kv_heads * sealed;
+    if (!codec.seals()) continue;
+    extra += c.kv_heads * (plain - std::min(plain, sealed));
+    // Pages that are not yet encoded: the tail's, a step's, and one that both may end in.
+    const size_t open = ceil_div(codec.tail() + batch, kernel::kPageTokens) + 1;
+    price.open_pages = std::max(price.open_pages, open);
+  }
+  price.extra_bytes = price.open_pages * extra;
+  return price;
 }
 
 Runner::Runner(std::shared_ptr<const model::Model> model, std::shared_ptr<ThreadPool> pool,

@@ -82,14 +82,14 @@ class WorkCount {
       const double window = c.windowed(l) ? double(c.window) : 1e18;
       const double keys = std::min(window, double(depth) + (double(n) + 1) / 2);  // a query's mean
       const double macs = 2.0 * sequences * double(n) * keys * double(c.heads * c.head_dim);
-      if (policy.store->format() == kernel::KvFormat::kBF16) {
+      if (policy.store.of(l).format() == kernel::KvFormat::kBF16) {
         work.bf16 += macs;
       } else {
         work.f32 += macs;
       }
       const double read = std::min(window, double(depth + n));
       work.bytes += readers * read / double(kernel::kPageTokens) * double(c.kv_heads) *
-                    double(policy.store->sealed_bytes(c.head_dim));
+                    double(policy.store.of(l).sealed_bytes(c.head_dim));
     }
   }
 

@@ -178,7 +178,7 @@ void Attender::attend_pages(const AttendLayer& layer, const Segment& segment, si
   const size_t d = cache.shape().head_dim;
   clear(state, rows, d);
   kernel::AttendArgs args;
-  args.format = cache.codec().format();
+  args.format = cache.codec(layer.layer).format();
   args.head_dim = d;
   args.rows = rows;
   args.q = w.q.data();

@@ -153,7 +153,7 @@ void FetchStage::attend(const AttendLayer& layer, const SequenceRows& sequence,
   w.part.ensure(rows * (width + 2));
   const std::vector<int32_t> positions(rows, static_cast<int32_t>(cache.length() - 1));
   kernel::AttendArgs args;
-  args.format = cache.codec().format();
+  args.format = cache.codec(layer.layer).format();
   args.head_dim = d;
   args.rows = rows;
   args.q = layer.q + (sequence.first_row * layer.heads + heads.first) * d;

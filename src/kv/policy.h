@@ -3,16 +3,25 @@
 //   prefill=dense keep=all store=f16 fetch=all
 //   stage=method or stage=method(parameter=value,...), separated by spaces, in any order
 //
+//
+// STORE takes keys and values apart, and layers apart. The first entry of the list that has a layer
+// counts; the last one has no brackets and is for all other layers:
+//   store=q8/k2v2                     the keys of q8, the values of k2v2
+//   store=f16[layers=0-1],k4v4
+//
 // A stage that is not named takes its default. Names and parameters are checked against the
 // registry; an unknown one is refused with the nearest known one.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "kv/registry.h"
+#include "kv/store/store.h"
 
 namespace fathom::kv {
 
@@ -21,8 +30,18 @@ struct MethodCall {
   std::map<std::string, std::string> parameters;
 };
 
+// One entry of the list after "store=".
+struct StoreEntry {
+  MethodCall keys;  // and values, where these are not named apart
+  std::optional<MethodCall> values;
+  std::optional<LayerRange> layers;  // none: all others
+};
+
 // The line, taken apart and checked against the registry.
-using PolicySpec = std::map<Stage, MethodCall>;
+struct PolicySpec {
+  std::map<Stage, MethodCall> methods;  // STORE's are in `stores`
+  std::vector<StoreEntry> stores;       // empty: the default
+};
 // Throws Error(kUsage).
 PolicySpec parse_policy(std::string_view line);
 
@@ -30,7 +49,7 @@ PolicySpec parse_policy(std::string_view line);
 struct Policy {
   std::shared_ptr<const PrefillPolicy> prefill;
   std::shared_ptr<const KeepPolicy> keep;
-  std::shared_ptr<const StoreCodec> store;
+  Store store;
   std::shared_ptr<const FetchPolicy> fetch;
   std::string line;  // complete, as it would be typed
 };

@@ -37,20 +37,25 @@ namespace {
 
 using kernel::KvFormat;
 
+CodedFormat all_plain(KvFormat format) {
+  return {make_plain_codec(format)->name(), format, format, format};
+}
 template <KvFormat format>
-std::unique_ptr<const StoreCodec> plain(const Parameters&, KvFormat) {
-  return make_plain_codec(format);
+CodedFormat plain(const Parameters&, KvFormat) {
+  return all_plain(format);
 }
-std::unique_ptr<const StoreCodec> native_codec(const Parameters&, KvFormat native) {
-  return make_plain_codec(native);
-}
+CodedFormat native_format(const Parameters&, KvFormat native) { return all_plain(native); }
 
 constexpr ParameterInfo kTail[] = {
     {"tail", "64", "", 0, 1e6, "newest tokens that stay in full precision, in whole pages"},
 };
 template <KvFormat keys, KvFormat values>
-std::unique_ptr<const StoreCodec> coded(const Parameters& p, KvFormat native) {
-  return make_coded_codec({p.line(), keys, values, native, p.count("tail")});
+CodedFormat coded(const Parameters& p, KvFormat native) {
+  return {p.line(), keys, values, native, p.count("tail")};
+}
+template <KvFormat values>
+CodedFormat coded_values(const Parameters& p, KvFormat native) {
+  return {p.line(), native, values, native, p.count("tail")};
 }
 
 template <class Policy>
@@ -123,7 +128,7 @@ std::span<const Method> all_methods() {
       keep(duo_info(), make_duo),
       keep(razor_info(), make_razor),
       store(simple("auto", "bf16 where the processor multiplies it natively, else f16"),
-            native_codec),
+            native_format),
       store(simple("f32", "32-bit floats; for tests and for judging other formats"),
             plain<KvFormat::kF32>),
       store(simple("f16", "16-bit floats, relative error 2^-11"), plain<KvFormat::kF16>),
@@ -131,8 +136,14 @@ std::span<const Method> all_methods() {
             plain<KvFormat::kBF16>),
       store(with_tail("q8", "8 bits, a scale for 32 channels of a token; 8.5 bits a number", ""),
             coded<KvFormat::kQ8, KvFormat::kQ8>),
+      store(with_tail("k16v8", "keys as auto, values as q8's; 12.25 bits a number", ""),
+            coded_values<KvFormat::kQ8>),
+      store(with_tail("k16v4", "keys as auto, values as k4v4's; 10.5 bits a number", kKivi),
+            coded_values<KvFormat::kQ4>),
       store(with_tail("k8v4", "keys as q8, values as k4v4's; 6.75 bits a number", kKivi),
             coded<KvFormat::kQ8, KvFormat::kQ4>),
+      store(with_tail("k8v2", "keys as q8, values as k2v2's; 5.75 bits a number", kKivi),
+            coded<KvFormat::kQ8, KvFormat::kQ2>),
       store(with_tail("k4v4", "4 bits, keys by channel, values by token; 5 bits a number", kKivi),
             coded<KvFormat::kQ4, KvFormat::kQ4>),
       store(with_tail("k4v2", "keys in 4 bits, values in 2; 4 bits a number", kKivi),

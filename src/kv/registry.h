@@ -9,7 +9,7 @@
 #include "kv/keep/keep_policy.h"
 #include "kv/method.h"
 #include "kv/prefill/prefill_policy.h"
-#include "kv/store/codec.h"
+#include "kv/store/coded.h"
 
 namespace fathom::kv {
 
@@ -21,7 +21,7 @@ struct Method {
   std::unique_ptr<const KeepPolicy> (*keep)(const Parameters&) = nullptr;
   std::unique_ptr<const FetchPolicy> (*fetch)(const Parameters&) = nullptr;
   // `native`: the format that this machine multiplies best.
-  std::unique_ptr<const StoreCodec> (*store)(const Parameters&, kernel::KvFormat native) = nullptr;
+  CodedFormat (*store)(const Parameters&, kernel::KvFormat native) = nullptr;
 };
 
 std::span<const Method> all_methods();

@@ -22,12 +22,10 @@ std::unique_ptr<int32_t[]> copy_positions(const Page& page) {
 
 }  // namespace
 
-SequenceCache::SequenceCache(PagePool& pool, std::shared_ptr<const StoreCodec> codec,
-                             const CacheShape& shape)
-    : pool_(&pool),
-      codec_(std::move(codec)),
-      shape_(shape),
-      heads_(shape.layers * shape.kv_heads) {}
+SequenceCache::SequenceCache(PagePool& pool, Store store, const CacheShape& shape)
+    : pool_(&pool), store_(std::move(store)), shape_(shape), heads_(shape.layers * shape.kv_heads) {
+  for (size_t h = 0; h < heads_.size(); ++h) heads_[h].codec_ = &store_.of(h / shape.kv_heads);
+}
 
 // The page that new tokens go to first is somebody else's too, or encoded.
 bool SequenceCache::last_page_needs_copy(const HeadCache& head) const {
@@ -37,12 +35,14 @@ bool SequenceCache::last_page_needs_copy(const HeadCache& head) const {
 
 size_t SequenceCache::bytes_for(size_t tokens) const {
   if (tokens == 0) return 0;
-  size_t pages = 0;
+  size_t bytes = 0;
   for (const HeadCache& head : heads_) {
-    pages += ceil_div(head.length_ + tokens, kPageTokens) - ceil_div(head.length_, kPageTokens);
+    size_t pages =
+        ceil_div(head.length_ + tokens, kPageTokens) - ceil_div(head.length_, kPageTokens);
     pages += last_page_needs_copy(head);
+    bytes += pages * head.codec().page_bytes(shape_.head_dim);
   }
-  return pages * codec_->page_bytes(shape_.head_dim);
+  return bytes;
 }
 
 size_t SequenceCache::bytes() const {
@@ -64,19 +64,19 @@ void SequenceCache::extend(size_t tokens) {
   length_ += tokens;
 }
 
-PageRef SequenceCache::plain_copy(const PageRef& from, size_t slots) {
+PageRef SequenceCache::plain_copy(const StoreCodec& codec, const PageRef& from, size_t slots) {
   const size_t d = shape_.head_dim;
-  PageRef copy = std::move(*pool_->take(codec_->page_bytes(d)));
+  PageRef copy = std::move(*pool_->take(codec.page_bytes(d)));
   copy->first_position = from->first_position;
   copy->positions = copy_positions(*from);
   if (!from->sealed) {
-    std::memcpy(copy->data.bytes, from->data.bytes, codec_->page_bytes(d));
+    std::memcpy(copy->data.bytes, from->data.bytes, codec.page_bytes(d));
     return copy;
   }
   std::vector<float> k(d), v(d);
   for (size_t slot = 0; slot < slots; ++slot) {
-    codec_->read_sealed(from->data, d, slot, k.data(), v.data());
-    codec_->write(copy->data, d, slot, k.data(), v.data());
+    codec.read_sealed(from->data, d, slot, k.data(), v.data());
+    codec.write(copy->data, d, slot, k.data(), v.data());
   }
   return copy;
 }
@@ -84,7 +84,7 @@ PageRef SequenceCache::plain_copy(const PageRef& from, size_t slots) {
 void SequenceCache::extend_head(HeadCache& head, size_t tokens) {
   const size_t last = head.pages_.size();
   if (last_page_needs_copy(head)) {
-    head.pages_.back() = plain_copy(head.pages_.back(), head.length_ % kPageTokens);
+    head.pages_.back() = plain_copy(head.codec(), head.pages_.back(), head.length_ % kPageTokens);
     head.sealed_ = std::min(head.sealed_, last - 1);
   }
   const size_t left_out = length_ - head.length_;  // positions are ahead of indices by so many
@@ -95,7 +95,7 @@ void SequenceCache::extend_head(HeadCache& head, size_t tokens) {
   }
   head.length_ += tokens;
   while (head.pages_.size() * kPageTokens < head.length_) {
-    PageRef page = std::move(*pool_->take(codec_->page_bytes(shape_.head_dim)));
+    PageRef page = std::move(*pool_->take(head.codec().page_bytes(shape_.head_dim)));
     page->first_position = static_cast<int32_t>(head.pages_.size() * kPageTokens + left_out);
     head.pages_.push_back(std::move(page));
   }
@@ -107,19 +107,19 @@ void SequenceCache::set_view(HeadCache& head, size_t p) const {
   const Page& page = *head.pages_[p];
   const size_t d = shape_.head_dim;
   const size_t filled = std::min(kPageTokens, head.length_ - p * kPageTokens);
-  const size_t keys = page.sealed ? codec_->sealed_key_bytes(d) : codec_->key_bytes(d);
-  const kernel::KvFormat plain = codec_->format();
+  const StoreCodec& codec = head.codec();
+  const size_t keys = page.sealed ? codec.sealed_key_bytes(d) : codec.key_bytes(d);
+  const kernel::KvFormat plain = codec.format();
   head.views_[p] = {page.data.bytes,
                     page.data.bytes + keys,
                     static_cast<int32_t>(filled),
                     page.first_position,
                     page.positions.get(),
-                    page.sealed ? codec_->sealed_key_format() : plain,
-                    page.sealed ? codec_->sealed_value_format() : plain};
+                    page.sealed ? codec.sealed_key_format() : plain,
+                    page.sealed ? codec.sealed_value_format() : plain};
 }
 
 void SequenceCache::seal(ThreadPool& pool) {
-  if (!codec_->seals()) return;
   struct Work {
     HeadCache* head;
     size_t page;
@@ -127,18 +127,19 @@ void SequenceCache::seal(ThreadPool& pool) {
   };
   std::vector<Work> work;
   for (HeadCache& head : heads_) {
-    const size_t tail = std::min(head.length_, codec_->tail());
+    if (!head.codec().seals()) continue;
+    const size_t tail = std::min(head.length_, head.codec().tail());
     const size_t full = (head.length_ - tail) / kPageTokens;
     for (; head.sealed_ < full; ++head.sealed_) {
       if (head.pages_[head.sealed_]->sealed) continue;
-      std::optional<PageRef> page = pool_->take(codec_->sealed_bytes(shape_.head_dim));
+      std::optional<PageRef> page = pool_->take(head.codec().sealed_bytes(shape_.head_dim));
       if (!page) break;
       work.push_back({&head, head.sealed_, std::move(*page)});
     }
   }
   pool.run(work.size(), [&](size_t i, int) {
     const Page& from = *work[i].head->pages_[work[i].page];
-    codec_->seal(from.data, shape_.head_dim, work[i].sealed->data);
+    work[i].head->codec().seal(from.data, shape_.head_dim, work[i].sealed->data);
   });
   for (Work& w : work) {
     w.sealed->sealed = true;
@@ -156,21 +157,20 @@ void SequenceCache::write(size_t layer, size_t kv_head, size_t first, const Rows
   for (size_t i = 0; i < rows.tokens; ++i) {
     const size_t at = index + i;
     const Page& page = *head.pages_[at / kPageTokens];
-    codec_->write(page.data, shape_.head_dim, at % kPageTokens, rows.k + i * rows.stride,
-                  rows.v + i * rows.stride);
+    head.codec().write(page.data, shape_.head_dim, at % kPageTokens, rows.k + i * rows.stride,
+                       rows.v + i * rows.stride);
   }
 }
 
-void HeadCache::copy_token(const StoreCodec& codec, size_t d, size_t index, PageData to,
-                           size_t slot) const {
+void HeadCache::copy_token(size_t d, size_t index, PageData to, size_t slot) const {
   const Page& from = *pages_[index / kPageTokens];
   if (!from.sealed) {
-    codec.copy_slot(from.data, index % kPageTokens, to, slot, d);
+    codec_->copy_slot(from.data, index % kPageTokens, to, slot, d);
     return;
   }
   std::vector<float> k(d), v(d);
-  codec.read_sealed(from.data, d, index % kPageTokens, k.data(), v.data());
-  codec.write(to, d, slot, k.data(), v.data());
+  codec_->read_sealed(from.data, d, index % kPageTokens, k.data(), v.data());
+  codec_->write(to, d, slot, k.data(), v.data());
 }
 
 void SequenceCache::read_rows(const HeadCache& head, size_t first, std::span<float> out,
@@ -200,17 +200,18 @@ void SequenceCache::read_values(size_t layer, size_t kv_head, size_t first,
 std::optional<PageRef> SequenceCache::gather(const HeadCache& head, std::span<const int32_t> tokens,
                                              const float* values) {
   const size_t d = shape_.head_dim;
-  std::optional<PageRef> page = pool_->take(codec_->page_bytes(d));
+  const StoreCodec& codec = head.codec();
+  std::optional<PageRef> page = pool_->take(codec.page_bytes(d));
   if (!page) return page;
   (*page)->positions = std::make_unique<int32_t[]>(kPageTokens);
   std::vector<float> k(d), v(d);
   for (size_t slot = 0; slot < tokens.size(); ++slot) {
     const size_t index = static_cast<size_t>(tokens[slot]);
     (*page)->positions[slot] = head.position(index);
-    head.copy_token(*codec_, d, index, (*page)->data, slot);
+    head.copy_token(d, index, (*page)->data, slot);
     if (!values) continue;
-    codec_->read((*page)->data, d, slot, k.data(), v.data());
-    codec_->write((*page)->data, d, slot, k.data(), values + slot * d);
+    codec.read((*page)->data, d, slot, k.data(), v.data());
+    codec.write((*page)->data, d, slot, k.data(), values + slot * d);
   }
   (*page)->first_position = (*page)->positions[0];
   return page;
@@ -250,7 +251,7 @@ void SequenceCache::keep(size_t layer, size_t kv_head, std::span<const int32_t> 
 }
 
 SequenceCache SequenceCache::fork() const {
-  SequenceCache copy(*pool_, codec_, shape_);
+  SequenceCache copy(*pool_, store_, shape_);
   copy.length_ = length_;
   copy.whole_ = whole_;
   copy.window_ = window_;

@@ -18,7 +18,7 @@
 #include "base/thread_pool.h"
 #include "kv/fetch/fetch_policy.h"
 #include "kv/page_pool.h"
-#include "kv/store/codec.h"
+#include "kv/store/store.h"
 
 namespace fathom::kv {
 
@@ -49,6 +49,7 @@ struct FetchState {
 class HeadCache {
  public:
   size_t length() const { return length_; }
+  const StoreCodec& codec() const { return *codec_; }
   // What kernels read: all pages, the last cut to its filled slots.
   std::span<const kernel::PageView> pages() const { return views_; }
   // Position of the stored token with this index.
@@ -58,11 +59,11 @@ class HeadCache {
     return page.positions ? page.positions[slot] : page.first_position + static_cast<int32_t>(slot);
   }
   // Copies a stored token to a slot of a plain page.
-  void copy_token(const StoreCodec& codec, size_t head_dim, size_t index, PageData to,
-                  size_t slot) const;
+  void copy_token(size_t head_dim, size_t index, PageData to, size_t slot) const;
 
  private:
   friend class SequenceCache;
+  const StoreCodec* codec_ = nullptr;  // the cache's Store has it
   std::vector<PageRef> pages_;
   std::vector<kernel::PageView> views_;
   size_t sealed_ = 0;  // leading pages that are known to be sealed
@@ -71,12 +72,12 @@ class HeadCache {
 
 class SequenceCache {
  public:
-  SequenceCache(PagePool& pool, std::shared_ptr<const StoreCodec> codec, const CacheShape& shape);
+  SequenceCache(PagePool& pool, Store store, const CacheShape& shape);
   SequenceCache(SequenceCache&&) noexcept = default;
   SequenceCache& operator=(SequenceCache&&) noexcept = default;
 
   const CacheShape& shape() const { return shape_; }
-  const StoreCodec& codec() const { return *codec_; }
+  const StoreCodec& codec(size_t layer) const { return store_.of(layer); }
   PagePool& pool() const { return *pool_; }
 
   // Tokens read so far, which is the position of the next one.
@@ -107,7 +108,7 @@ class SequenceCache {
   void read_keys(size_t layer, size_t kv_head, size_t first, std::span<float> out) const;
   void read_values(size_t layer, size_t kv_head, size_t first, std::span<float> out) const;
 
-  // Encodes the pages that are full and far enough behind the end, where the codec has a smaller
+  // Encodes the pages that are full and far enough behind the end, where their codec has a smaller
   // format for them. Call it when a step has been written; a page that finds no room stays plain.
   void seal(ThreadPool& pool);
 
@@ -132,12 +133,12 @@ class SequenceCache {
   std::optional<PageRef> gather(const HeadCache& head, std::span<const int32_t> tokens,
                                 const float* values);
   // A plain page of the same contents, to be written to.
-  PageRef plain_copy(const PageRef& page, size_t slots);
+  PageRef plain_copy(const StoreCodec& codec, const PageRef& page, size_t slots);
   bool last_page_needs_copy(const HeadCache& head) const;
   void set_view(HeadCache& head, size_t page) const;
 
   PagePool* pool_;
-  std::shared_ptr<const StoreCodec> codec_;
+  Store store_;
   CacheShape shape_;
   std::vector<HeadCache> heads_;  // [layer][kv_head]
   size_t length_ = 0;

@@ -152,7 +152,7 @@ void SparsePrefill::collect(const HeadCache& head, const SequenceCache& cache, c
   }
   for (const int32_t key : list.columns) (key >= sinks ? windowed_keys : open_keys).push_back(key);
   const size_t most = (open_keys.size() + windowed_keys.size()) / kPageTokens + 2;
-  w.gathered.ensure(most * cache.codec().page_bytes(cache.shape().head_dim));
+  w.gathered.ensure(most * head.codec().page_bytes(cache.shape().head_dim));
   w.gathered_positions.resize(most * kPageTokens);
   std::sort(open_keys.begin(), open_keys.end());
   std::sort(windowed_keys.begin(), windowed_keys.end());
@@ -165,7 +165,7 @@ void SparsePrefill::collect(const HeadCache& head, const SequenceCache& cache, c
 // Copies the keys of w.index into pages of scratch from `used` on; returns the pages used so far.
 size_t SparsePrefill::gather(const SequenceCache& cache, const HeadCache& head, Worker& w,
                              size_t used, std::vector<PageView>& views) {
-  const StoreCodec& codec = cache.codec();
+  const StoreCodec& codec = head.codec();
   const size_t d = cache.shape().head_dim, bytes = codec.page_bytes(d);
   for (size_t first = 0; first < w.index.size(); first += kPageTokens, ++used) {
     const size_t n = std::min(kPageTokens, w.index.size() - first);
@@ -173,7 +173,7 @@ size_t SparsePrefill::gather(const SequenceCache& cache, const HeadCache& head, 
     int32_t* positions = w.gathered_positions.data() + used * kPageTokens;
     for (size_t slot = 0; slot < n; ++slot) {
       const size_t key = static_cast<size_t>(w.index[first + slot]);
-      head.copy_token(codec, d, key, to, slot);
+      head.copy_token(d, key, to, slot);
       positions[slot] = head.position(key);
     }
     for (size_t slot = n; slot < kPageTokens; ++slot) codec.clear_slot(to, d, slot);
@@ -219,7 +219,7 @@ void SparsePrefill::attend(const AttendLayer& layer, const SequenceCache& cache,
   const size_t d = cache.shape().head_dim, rows = pass.tile->rows;
   const std::vector<PageView>& views = *pass.views;
   kernel::AttendArgs args;
-  args.format = cache.codec().format();
+  args.format = cache.codec(layer.layer).format();
   args.head_dim = d;
   args.rows = rows;
   args.q = w.q.data();

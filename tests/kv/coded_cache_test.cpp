@@ -56,9 +56,9 @@ void expect_right(const SequenceCache& cache, double plain = 0) {
       const PageData data{static_cast<std::byte*>(const_cast<void*>(page.k))};
       for (size_t slot = 0; slot < static_cast<size_t>(page.tokens); ++slot) {
         if (sealed) {
-          cache.codec().read_sealed(data, d, slot, k.data(), v.data());
+          head.codec().read_sealed(data, d, slot, k.data(), v.data());
         } else {
-          cache.codec().read(data, d, slot, k.data(), v.data());
+          head.codec().read(data, d, slot, k.data(), v.data());
         }
         for (size_t c = 0; c < d; ++c) {
           const float want = number(p * kPageTokens + slot, h, c);
@@ -86,8 +86,8 @@ TEST(CodedCache, FullPagesBehindTheTailAreSealed) {
   EXPECT_EQ(cache.head(0, 0).pages()[4].k_format, KvFormat::kF32);
   size_t pages = 0;
   for (const kernel::PageView& p : cache.head(1, 1).pages()) pages += p.k_format == KvFormat::kQ8;
-  EXPECT_EQ(cache.bytes(), 4 * (pages * cache.codec().sealed_bytes(32) +
-                                (6 - pages) * cache.codec().page_bytes(32)));
+  EXPECT_EQ(cache.bytes(), 4 * (pages * cache.codec(0).sealed_bytes(32) +
+                                (6 - pages) * cache.codec(0).page_bytes(32)));
   EXPECT_EQ(pool.stats().used_bytes, cache.bytes());
 }
 
@@ -112,6 +112,28 @@ TEST(CodedCache, ForksAndCutsKeepTheirTokens) {
     for (const SequenceCache& each : caches) expect_right(each, 4 * kHalfStep);
     if (HasFatalFailure()) return;
   }
+}
+
+// Layers have their own codecs, forks and cuts included.
+TEST(CodedCache, LayersHaveTheirOwnStore) {
+  ThreadPool threads(2);
+  PagePool pool(64 << 20);
+  Store store(make_plain_codec(KvFormat::kF32));
+  store.add({1, 1}, q8(0));
+  SequenceCache cache(pool, store, kShape);
+  EXPECT_EQ(cache.bytes_for(65),
+            2 * 2 * (cache.codec(0).page_bytes(32) + cache.codec(1).page_bytes(32)));
+  append(cache, 200, threads);
+  SequenceCache fork = cache.fork();
+  append(fork, 90, threads);
+  for (const SequenceCache* each : {&cache, &fork}) {
+    expect_right(*each);
+    EXPECT_EQ(each->head(0, 1).pages()[0].k_format, KvFormat::kF32);
+    EXPECT_EQ(each->head(1, 1).pages()[0].k_format, KvFormat::kQ8);
+  }
+  fork.truncate(70);
+  append(fork, 1, threads);
+  expect_right(fork, kHalfStep);
 }
 
 TEST(CodedCache, PagesStayPlainWhereThePoolIsFull) {

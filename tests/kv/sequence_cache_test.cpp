@@ -92,7 +92,7 @@ void expect_equal(const SequenceCache& cache, const Model& model) {
         ASSERT_EQ(position, tokens[at].position);
         ASSERT_EQ(h.position(at), position);
         float k[8], v[8];
-        cache.codec().read(data, 8, slot, k, v);
+        cache.codec(0).read(data, 8, slot, k, v);
         for (size_t c = 0; c < 8; ++c) {
           ASSERT_EQ(k[c], channel(tokens[at].number, c, true)) << "token " << at;
           ASSERT_EQ(v[c], channel(tokens[at].number, c, false)) << "token " << at;
@@ -159,7 +159,7 @@ TEST(SequenceCache, ForksShareUntilTheyWrite) {
   const size_t before = pool.stats().used_bytes;
   SequenceCache fork = cache.fork();
   EXPECT_EQ(pool.stats().used_bytes, before);
-  const size_t page = cache.codec().page_bytes(8);
+  const size_t page = cache.codec(0).page_bytes(8);
   EXPECT_EQ(fork.bytes_for(1), 4 * page);  // a copy of each head's shared tail
   EXPECT_EQ(fork.bytes_for(28), 4 * page);
   EXPECT_EQ(fork.bytes_for(29), 8 * page);  // and a new page

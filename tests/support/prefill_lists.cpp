@@ -12,7 +12,7 @@ namespace fathom::test {
 
 std::unique_ptr<const kv::PrefillPolicy> make_prefill(const std::string& call) {
   const kv::PolicySpec spec = kv::parse_policy("prefill=" + call);
-  const kv::MethodCall& parsed = spec.at(kv::Stage::kPrefill);
+  const kv::MethodCall& parsed = spec.methods.at(kv::Stage::kPrefill);
   const kv::Method* method = kv::find_method(kv::Stage::kPrefill, parsed.name);
   return method->prefill(kv::Parameters(method->info, parsed.parameters, "test"));
 }

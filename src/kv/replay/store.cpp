@@ -52,7 +52,7 @@ void replay_store(Replay& replay) {
   const Recording& r = replay.recording;
   const size_t pages = ceil_div(r.prompt(), kPageTokens);
   replay.pool.run(r.kv_heads() * pages, [&](size_t i, int) {
-    code_page(*replay.policy.store, replay, i / pages, i % pages * kPageTokens);
+    code_page(replay.policy.store.of(r.layer()), replay, i / pages, i % pages * kPageTokens);
   });
   replay.tensors.push_back(prompt_tensor("k_decoded", r, replay.k));
   replay.tensors.push_back(prompt_tensor("v_decoded", r, replay.v));

@@ -1,10 +1,10 @@
 #include "kv/store/coded.h"
 
-#include <fmt/format.h>
-
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
+#include "base/error.h"
 #include "kernel/page_code.h"
 #include "kv/store/plain.h"
 
@@ -106,6 +106,22 @@ class CodedCodec final : public StoreCodec {
 };
 
 }  // namespace
+
+CodedFormat join_sides(const CodedFormat& keys, const CodedFormat& values) {
+  const bool plain_keys = !is_coded(keys.keys), plain_values = !is_coded(values.values);
+  if (plain_keys && plain_values && keys.plain != values.plain) {
+    throw with_hint(usage_error("--kv", "store={}/{}: keys and values cannot be two plain formats",
+                                keys.name, values.name),
+                    "one plain format, or codes for either: store=f16/k4v4, store=q8/k2v2");
+  }
+  CodedFormat both;
+  both.name = keys.name + "/" + values.name;
+  both.plain = plain_values ? values.plain : keys.plain;
+  both.keys = keys.keys;
+  both.values = values.values;
+  both.tail = std::max(keys.tail, values.tail);
+  return both;
+}
 
 std::unique_ptr<const StoreCodec> make_coded_codec(const CodedFormat& format) {
   return std::make_unique<CodedCodec>(format);

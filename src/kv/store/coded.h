@@ -3,7 +3,8 @@
 // token, asymmetric), and their mixtures. Layouts: kernel/page_code.h.
 //
 // Pages are filled in a plain format and coded when they are full and `tail` tokens behind the end:
-// what was read last stays in full precision.
+// what was read last stays in full precision. A format whose keys and values are plain codes
+// nothing.
 #pragma once
 
 #include <memory>
@@ -13,11 +14,15 @@
 namespace fathom::kv {
 
 struct CodedFormat {
-  std::string name;               // without parameters
+  std::string name;               // as it would be typed
   kernel::KvFormat keys, values;  // of full pages: coded, or equal to `plain`
   kernel::KvFormat plain;         // of pages that are being filled
   size_t tail = 0;                // tokens
 };
+
+// The keys of one format and the values of another: "keys/values". The longer tail counts. Throws
+// Error(kUsage) where both are plain and differ: a page that is being filled has one plain format.
+CodedFormat join_sides(const CodedFormat& keys, const CodedFormat& values);
 
 std::unique_ptr<const StoreCodec> make_coded_codec(const CodedFormat& format);
 
