@@ -1,11 +1,13 @@
 // What a user may choose, and what a run cost: plain data shared by the library and the program.
 #pragma once
 
+#include <fathom/account.h>
 #include <fathom/error.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,12 +26,13 @@ struct ProgressUpdate {
 using Progress = std::function<bool(const ProgressUpdate&)>;
 
 struct ModelOptions {
-  int threads = 0;      // 0: the physical cores that this process may use
-  size_t context = 0;   // tokens; 0: as trained, cut to what memory holds
-  std::string kv;       // cache policy, e.g. "store=f16"; "": the defaults
-  size_t kv_bytes = 0;  // budget of the cache; 0: what `context` needs
-  size_t batch = 512;   // tokens that are read in one step
-  Progress progress;    // while loading
+  int threads = 0;       // 0: the physical cores that this process may use
+  size_t context = 0;    // tokens; 0: as trained, cut to what memory holds
+  std::string kv;        // cache policy, e.g. "store=f16"; "": the defaults
+  size_t kv_bytes = 0;   // budget of the cache; 0: what `context` needs
+  size_t batch = 512;    // tokens that are read in one step
+  bool explain = false;  // replies carry an account (fathom/account.h)
+  Progress progress;     // while loading
 };
 
 // How the next token is chosen. The same seed gives the same text.
@@ -90,6 +93,7 @@ struct Reply {
   std::vector<int32_t> tokens;
   StopReason reason = StopReason::kEnd;
   Price price;
+  std::optional<Account> account;  // where ModelOptions::explain asked for it
 };
 
 }  // namespace fathom

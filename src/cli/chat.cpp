@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "cli/command.h"
+#include "cli/explain.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
 #include "engine/session.h"
@@ -29,7 +30,7 @@ struct ChatArgs {
   GenerateArgs generate;
   std::string system;
   std::vector<std::string> files;
-  bool json = false;
+  bool json = false, explain = false;
 };
 
 class ChatCommand {
@@ -39,6 +40,7 @@ class ChatCommand {
   int run() {
     ModelOptions options = args_.model.options();
     options.progress = std::ref(progress_);
+    options.explain = args_.explain;
     engine_ = engine::Engine::load(args_.model.path(), options);
     if (!engine_->chat_template()) {
       throw with_hint(unsupported(args_.model.path(), "the model has no chat template"),
@@ -145,13 +147,16 @@ class ChatCommand {
     });
     last_ = reply.price;
     if (args_.json) {
-      print_json_line({{"question", text},
-                       {"text", reply.text},
-                       {"stop", reason_name(reply.reason)},
-                       {"price", price_json(reply.price)}});
+      Json line = {{"question", text},
+                   {"text", reply.text},
+                   {"stop", reason_name(reply.reason)},
+                   {"price", price_json(reply.price)}};
+      if (reply.account) line["account"] = account_json(*reply.account);
+      print_json_line(line);
       return;
     }
     print_now("\n");
+    if (reply.account) fmt::print(stderr, "{}", account_text(*reply.account));
     if (reply.reason == StopReason::kInterrupted) fmt::print(stderr, "[stopped]\n");
     if (reply.reason == StopReason::kContextFull) {
       fmt::print(stderr, "[the context of {} tokens is full; /reset begins again]\n",
@@ -191,6 +196,7 @@ Runner add_chat(CLI::App& app) {
   c->add_option("-f,--file", args->files, "Read this file first; repeatable");
   args->generate.add_to(*c, 0.8f);
   c->add_flag("--json", args->json, "One JSON object a reply, one line each");
+  add_explain(*c, args->explain);
   c->footer(kHelp);
   return [args] { return ChatCommand(*args).run(); };
 }

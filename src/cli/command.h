@@ -23,6 +23,7 @@ Runner add_perplexity(CLI::App& app);
 Runner add_policies(CLI::App& app);
 Runner add_bench(CLI::App& app);
 Runner add_replay(CLI::App& app);
+Runner add_profile(CLI::App& app);
 Runner add_eval(CLI::App& app);
 
 }  // namespace fathom::cli

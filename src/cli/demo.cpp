@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "cli/command.h"
+#include "cli/explain.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
 #include "engine/session.h"
@@ -17,7 +18,7 @@ using engine::Session;
 struct DemoArgs {
   ModelArgs model;
   eval::HaystackOptions text;
-  bool json = false, show_text = false;
+  bool json = false, show_text = false, explain = false;
 };
 
 class DemoCommand {
@@ -32,6 +33,7 @@ class DemoCommand {
     }
     ModelOptions options = args_.model.options();
     options.progress = std::ref(progress_);
+    options.explain = args_.explain;
     engine_ = engine::Engine::load(args_.model.path(), options);
     std::vector<std::vector<engine::TokenId>> prompts;
     for (const eval::Fact& fact : haystack.facts) {
@@ -81,6 +83,10 @@ class DemoCommand {
                         {"expected", fact.value},
                         {"right", right},
                         {"price", price_json(reply.price)}});
+    if (reply.account) {
+      replies_.back()["account"] = account_json(*reply.account);
+      if (!args_.json) fmt::print(stderr, "{}\n", account_text(*reply.account));
+    }
     total_.prompt_tokens += reply.price.prompt_tokens;
     total_.prompt_seconds += reply.price.prompt_seconds;
     total_.time_to_first_token += reply.price.time_to_first_token;
@@ -144,6 +150,7 @@ Runner add_demo(CLI::App& app) {
   c->add_option("-s,--seed", args->text.seed, "Another seed, another text")->capture_default_str();
   c->add_flag("--show-text", args->show_text, "Print the text and stop");
   c->add_flag("--json", args->json, "Print JSON");
+  add_explain(*c, args->explain);
   c->footer(
       "The bundled model was trained for 4,096 tokens, about 15,000 characters, and has 3.4\n"
       "million parameters: it is an instrument, and it errs.");

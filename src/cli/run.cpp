@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "cli/command.h"
+#include "cli/explain.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
 #include "engine/session.h"
@@ -20,6 +21,7 @@ struct RunArgs {
   GenerateArgs generate;
   std::vector<std::string> prompts, files, questions;
   bool raw = false;
+  bool explain = false;
   bool json = false;
   bool quiet = false;
 };
@@ -91,6 +93,7 @@ class RunCommand {
     const std::string document = read_document(args_);
     ModelOptions options = args_.model.options();
     options.progress = std::ref(progress_);
+    options.explain = args_.explain;
     engine_ = engine::Engine::load(args_.model.path(), options);
     const auto prompts = make_prompts(*engine_, args_, document);
     require_fit(*engine_, prompts);
@@ -133,9 +136,11 @@ class RunCommand {
     out["text"] = reply.text;
     out["stop"] = reason_name(reply.reason);
     out["price"] = price_json(reply.price);
+    if (reply.account) out["account"] = account_json(*reply.account);
     if (!args_.json) {
       print_now("\n");
       if (!args_.quiet) fmt::print(stderr, "[{}]\n", price_line(reply.price));
+      if (reply.account) fmt::print(stderr, "{}", account_text(*reply.account));
       if (args_.questions.size() > 1) print_now("\n");
     }
     return out;
@@ -178,10 +183,12 @@ Runner add_run(CLI::App& app) {
   args->generate.add_to(*c, 0.0f);
   c->add_flag("--json", args->json, "Print one JSON object with answers and prices");
   c->add_flag("--quiet", args->quiet, "Do not print what answers cost");
+  add_explain(*c, args->explain);
   c->footer(
       "Examples:\n"
       "  fathom run -f report.txt -q \"What failed?\" -q \"Who noticed?\"\n"
       "  git log | fathom run model.gguf -q \"What changed most?\"\n"
+      "  fathom run -f book.txt -q \"Who is he?\" --kv \"keep=snapkv(budget=1024)\" --explain\n"
       "  fathom run model.gguf -p \"Once upon a time\" --raw -n 100 --temp 0.8");
   return [args] { return RunCommand(*args).run(); };
 }

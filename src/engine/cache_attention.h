@@ -9,25 +9,47 @@
 
 namespace fathom::engine {
 
+// Sees what the attention of every layer and step got and gave.
+class AttentionObserver {
+ public:
+  virtual ~AttentionObserver() = default;
+  // `rows`: tokens of the step. The call's arrays are gone afterwards.
+  virtual void attended(const model::AttendCall& call, size_t rows) = 0;
+};
+
 class CacheAttention final : public model::Attention {
  public:
-  // `sequences`: in the order of the batch's rows; must outlive the forward pass.
+  // `sequences`: in the order of the batch's rows; must outlive the forward pass. `observer` may be
+  // null.
   CacheAttention(kv::Attender& attender, kv::KeepStage& keep,
-                 std::span<const kv::SequenceRows> sequences, size_t heads)
-      : attender_(attender), keep_(keep), sequences_(sequences), heads_(heads) {}
+                 std::span<const kv::SequenceRows> sequences, size_t heads,
+                 AttentionObserver* observer)
+      : attender_(attender),
+        keep_(keep),
+        sequences_(sequences),
+        heads_(heads),
+        observer_(observer) {}
 
   void attend(const model::AttendCall& call) override {
     const kv::AttendLayer layer{call.layer, heads_,     call.q,        call.k,     call.v,
                                 call.out,   call.scale, call.soft_cap, call.window};
     attender_.run(layer, sequences_);
     keep_.observe(layer, sequences_);
+    if (observer_) observer_->attended(call, rows());
   }
 
  private:
+  size_t rows() const {
+    size_t n = 0;
+    for (const kv::SequenceRows& s : sequences_) n += s.tokens;
+    return n;
+  }
+
   kv::Attender& attender_;
   kv::KeepStage& keep_;
   std::span<const kv::SequenceRows> sequences_;
   size_t heads_;
+  AttentionObserver* observer_;
 };
 
 }  // namespace fathom::engine

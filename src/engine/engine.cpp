@@ -77,6 +77,22 @@ MemoryPlan plan_memory(const model::Config& config, size_t weights, const kv::Po
   return plan;
 }
 
+std::shared_ptr<Engine> Engine::with_policy(const std::string& kv, size_t context) const {
+  std::shared_ptr<Engine> other(new Engine());
+  other->checkpoint_ = checkpoint_;
+  other->model_ = model_;
+  other->tokenizer_ = tokenizer_;
+  other->template_ = template_;
+  RunnerOptions options = runner_->options();
+  options.context = context;
+  options.batch_tokens = std::min(options.batch_tokens, context);
+  kv::Policy policy = kv::make_policy(kv::parse_policy(kv), runner_->kernels().native_kv);
+  options.kv_bytes = cache_price(model_->config(), policy, options.batch_tokens).bytes(context);
+  other->runner_ = std::make_unique<Runner>(model_, runner_->pool(), runner_->kernels(),
+                                            std::move(policy), options);
+  return other;
+}
+
 std::shared_ptr<Engine> Engine::load(const std::string& path, const ModelOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   std::shared_ptr<Engine> engine(new Engine());
@@ -96,9 +112,10 @@ std::shared_ptr<Engine> Engine::load(const std::string& path, const ModelOptions
     throw bad_file(path, "the vocabulary has {} tokens, but the embedding only {}",
                    engine->tokenizer_->size(), config.vocab);
   }
-  engine->runner_ = std::make_unique<Runner>(
-      engine->model_, pool, kernels, std::move(policy),
-      RunnerOptions{plan.context, std::min(options.batch, plan.context), plan.kv_bytes});
+  engine->runner_ =
+      std::make_unique<Runner>(engine->model_, pool, kernels, std::move(policy),
+                               RunnerOptions{plan.context, std::min(options.batch, plan.context),
+                                             plan.kv_bytes, options.explain});
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   engine->load_seconds_ = took.count();
   return engine;

@@ -15,6 +15,9 @@ namespace fathom::engine {
 class Engine {
  public:
   static std::shared_ptr<Engine> load(const std::string& path, const ModelOptions& options);
+  // The same model with another cache policy: weights, tokenizer and threads are shared. The cache
+  // may take what `context` tokens need.
+  std::shared_ptr<Engine> with_policy(const std::string& kv, size_t context) const;
 
   Runner& runner() { return *runner_; }
   const Runner& runner() const { return *runner_; }
@@ -30,8 +33,8 @@ class Engine {
 
   std::shared_ptr<const file::Checkpoint> checkpoint_;
   std::shared_ptr<const model::Model> model_;
-  std::unique_ptr<text::Tokenizer> tokenizer_;
-  std::unique_ptr<text::ChatTemplate> template_;
+  std::shared_ptr<const text::Tokenizer> tokenizer_;
+  std::shared_ptr<const text::ChatTemplate> template_;
   std::unique_ptr<Runner> runner_;
   double load_seconds_ = 0;
 };

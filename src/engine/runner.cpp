@@ -38,7 +38,9 @@ Runner::Runner(std::shared_ptr<const model::Model> model, std::shared_ptr<Thread
 
 kv::SequenceCache Runner::new_cache() {
   const model::Config& c = config();
-  return {pages_, policy_.store, {c.layers, c.kv_heads, c.head_dim}};
+  kv::SequenceCache cache(pages_, policy_.store, {c.layers, c.kv_heads, c.head_dim});
+  if (options_.explain) cache.keep_ledger();
+  return cache;
 }
 
 void Runner::check(std::span<const StepPart> parts) const {
@@ -92,7 +94,7 @@ std::span<float> Runner::step(std::span<const StepPart> parts) {
   const size_t floats = outputs_.size() * config().vocab;
   logits_.ensure(floats);
   const std::span<float> logits = logits_.span().first(floats);
-  CacheAttention attention(attender_, keep_, rows_, config().heads);
+  CacheAttention attention(attender_, keep_, rows_, config().heads, observer_);
   forward_.run({tokens_, positions_, outputs_}, attention, logits);
   for (const StepPart& part : parts) {
     keep_.after_step(*part.cache);

@@ -22,6 +22,7 @@
 namespace fathom::engine {
 
 using TokenId = int32_t;
+class AttentionObserver;
 
 enum class Outputs : uint8_t { kNone, kLast, kAll };
 
@@ -37,6 +38,7 @@ struct RunnerOptions {
   size_t context = 4096;      // tokens that a sequence may hold
   size_t batch_tokens = 512;  // tokens of a step
   size_t kv_bytes = 0;        // budget of the page pool
+  bool explain = false;       // new caches have a ledger
 };
 
 class Runner {
@@ -64,8 +66,11 @@ class Runner {
   const RunnerOptions& options() const { return options_; }
   const kernel::Kernels& kernels() const { return kernels_; }
   ThreadPool& threads() { return *pool_; }
+  const std::shared_ptr<ThreadPool>& pool() const { return pool_; }
   // What policies spared, see Attender's accounts.
   kv::Attender& attender() { return attender_; }
+  // Shown the attention of every step from now on; null: nobody. Must outlive the steps.
+  void observe(AttentionObserver* observer) { observer_ = observer; }
 
  private:
   void check(std::span<const StepPart> parts) const;
@@ -78,6 +83,7 @@ class Runner {
   kv::PagePool pages_;
   kv::Attender attender_;
   kv::KeepStage keep_;
+  AttentionObserver* observer_ = nullptr;
 
   std::vector<TokenId> tokens_;
   std::vector<int32_t> positions_;

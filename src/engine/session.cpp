@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "decode/sampler.h"
 #include "decode/stop.h"
+#include "kv/account.h"
 #include "text/detokenizer.h"
 
 namespace fathom::engine {
@@ -125,7 +126,9 @@ Reply Session::generate(const GenerateOptions& options, const OnText& on_text) {
   reply.price.prompt_seconds = fed_seconds_;
   reply.price.prompt_read = fed_causal_pairs_ > 0 ? fed_pairs_ / fed_causal_pairs_ : 1.0;
   engine_->runner().attender().reset_account();
+  if (kv::Ledger* ledger = cache_.ledger()) ledger->begin_reply();
   reply.reason = decode(options, on_text, reply);
+  if (cache_.ledger()) reply.account = kv::make_account(cache_, engine_->runner().policy());
   reply.price.keys_read = engine_->runner().attender().fetch_account().share();
   reply.price.context_tokens = cache_.length();
   reply.price.kv_bytes = cache_.bytes();

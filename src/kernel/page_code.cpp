@@ -79,6 +79,11 @@ Place place_of(KvFormat format, PlaneShape shape, size_t line, size_t lane) {
 
 }  // namespace
 
+std::string_view format_name(KvFormat format) {
+  constexpr std::string_view kNames[] = {"f32", "f16", "bf16", "q8", "q4", "q2"};
+  return kNames[static_cast<size_t>(format)];
+}
+
 size_t coded_scales_offset(KvFormat format, Plane plane, size_t head_dim) {
   const PlaneShape shape = plane_shape(plane, head_dim);
   if (format == KvFormat::kQ8) return ceil_div(shape.lines, 2) * 2 * shape.lanes;

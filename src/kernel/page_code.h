@@ -18,6 +18,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "kernel/attention.h"
 
@@ -35,6 +36,9 @@ inline constexpr PlaneShape plane_shape(Plane plane, size_t head_dim) {
   if (plane == Plane::kKeys) return {head_dim, kPageTokens};
   return {kPageTokens, padded_head_dim(head_dim)};
 }
+
+// "bf16", "q4", as in KvFormat.
+std::string_view format_name(KvFormat format);
 
 inline constexpr bool is_coded(KvFormat format) { return format >= KvFormat::kQ8; }
 

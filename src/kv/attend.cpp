@@ -80,16 +80,45 @@ void Attender::run(const AttendLayer& layer, std::span<const SequenceRows> seque
   dense_.clear();
   decoding_.clear();
   for (const SequenceRows& s : sequences) {
+    if (s.cache->ledger() && s.tokens == 1 && layer.layer == 0) s.cache->ledger()->add_step();
     if (prefill_ && s.tokens > 1 && s.cache->whole()) {
       sparse_.run(*prefill_, layer, s);
     } else if (fetch_.active() && s.tokens == 1) {
       decoding_.push_back(s);
     } else {
       dense_.push_back(s);
+      if (s.cache->ledger() && s.tokens > 1) record(layer, s);
     }
   }
   fetch_.run(layer, decoding_);
   if (!dense_.empty()) attend_densely(layer, dense_);
+}
+
+// Tells the account of a chunk that reads every key that is there.
+void Attender::record(const AttendLayer& layer, const SequenceRows& s) {
+  Ledger& ledger = *s.cache->ledger();
+  const size_t start = s.cache->length() - s.tokens;
+  const size_t window = static_cast<size_t>(layer.window);
+  const size_t kv_heads = s.cache->shape().kv_heads;
+  for (size_t first = start, end; first < start + s.tokens; first = end) {
+    const size_t page_end = (first / kPageTokens + 1) * kPageTokens;
+    end = std::min(start + s.tokens, page_end);
+    const Ledger::Tile tile{end - 1, end - first, layer.heads};
+    const size_t oldest = window > 0 && first + 1 > window ? first + 1 - window : 0;
+    const size_t begin = oldest / kPageTokens * kPageTokens;
+    ledger.add_baseline(tile, begin, page_end - begin);
+    const size_t own = s.cache->whole() ? begin : start;
+    ledger.add_read(tile, own, page_end - own);
+    for (size_t h = 0; h < kv_heads && !s.cache->whole(); ++h) {
+      for (const kernel::PageView& page : s.cache->head(layer.layer, h).pages()) {
+        for_each_run(page, [&](size_t position, size_t tokens) {
+          if (position >= start) return;
+          const size_t keys = std::min(tokens, start - position);
+          ledger.add_read({tile.last, tile.rows, layer.heads / kv_heads}, position, keys);
+        });
+      }
+    }
+  }
 }
 
 void Attender::attend_densely(const AttendLayer& layer, std::span<const SequenceRows> sequences) {

@@ -67,6 +67,7 @@ class Attender {
     size_t begin, end;
   };
   void write(const AttendLayer& layer, std::span<const SequenceRows> sequences);
+  static void record(const AttendLayer& layer, const SequenceRows& sequence);
   void attend_densely(const AttendLayer& layer, std::span<const SequenceRows> sequences);
   void plan(const AttendLayer& layer, std::span<const SequenceRows> sequences);
   bool find_shared_pages(size_t layer);

@@ -106,6 +106,10 @@ void FetchStage::run_head(const AttendLayer& layer, const SequenceRows& sequence
   const size_t heads = group / w.runs.size();  // that share a list
   for (size_t i = 0; i < w.runs.size(); ++i) {
     const double keys = static_cast<double>(collect(head.pages(), w.runs[i], w.views));
+    if (Ledger* ledger = sequence.cache->ledger()) {
+      ledger->stored(head.pages(), heads);
+      ledger->fetched(w.views, heads);
+    }
     w.account.read += keys * static_cast<double>(heads);
     w.account.stored += static_cast<double>(head.length() * heads);
     attend(layer, sequence, head, {kv_head * group + i * heads, heads}, w);

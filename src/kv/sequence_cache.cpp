@@ -62,6 +62,12 @@ void SequenceCache::extend(size_t tokens) {
   }
   for (HeadCache& head : heads_) extend_head(head, tokens);
   length_ += tokens;
+  if (ledger_) ledger_->resize(length_);
+}
+
+void SequenceCache::keep_ledger() {
+  ledger_ = std::make_unique<Ledger>();
+  ledger_->resize(length_);
 }
 
 PageRef SequenceCache::plain_copy(const StoreCodec& codec, const PageRef& from, size_t slots) {
@@ -255,6 +261,7 @@ SequenceCache SequenceCache::fork() const {
   copy.length_ = length_;
   copy.whole_ = whole_;
   copy.window_ = window_;
+  if (ledger_) copy.ledger_ = std::make_unique<Ledger>(*ledger_);
   for (size_t h = 0; h < heads_.size(); ++h) {
     HeadCache& to = copy.heads_[h];
     to.pages_.reserve(heads_[h].pages_.size());
@@ -278,6 +285,7 @@ void SequenceCache::truncate(size_t length) {
     if (!head.pages_.empty()) set_view(head, head.pages_.size() - 1);
   }
   length_ = length;
+  if (ledger_) ledger_->resize(length_);
   fetch_.heads.clear();
   window_.evicted_at = std::min(window_.evicted_at, length);
   std::fill(window_.filled.begin(), window_.filled.end(), 0);

@@ -17,6 +17,7 @@
 
 #include "base/thread_pool.h"
 #include "kv/fetch/fetch_policy.h"
+#include "kv/ledger.h"
 #include "kv/page_pool.h"
 #include "kv/store/store.h"
 
@@ -58,6 +59,8 @@ class HeadCache {
     const size_t slot = index % kernel::kPageTokens;
     return page.positions ? page.positions[slot] : page.first_position + static_cast<int32_t>(slot);
   }
+  // Bytes of the page with this index.
+  size_t page_bytes(size_t page) const { return pages_[page]->bytes; }
   // Copies a stored token to a slot of a plain page.
   void copy_token(size_t head_dim, size_t index, PageData to, size_t slot) const;
 
@@ -121,6 +124,9 @@ class SequenceCache {
   // Error(kOutOfMemory) and changes nothing where the pool has no room for the copies.
   void keep(size_t layer, size_t kv_head, std::span<const int32_t> kept,
             const float* values = nullptr);
+  // What is read of the tokens is counted from now on, for the account; forks go on counting.
+  void keep_ledger();
+  Ledger* ledger() const { return ledger_.get(); }  // null: nobody asked
   QueryWindow& query_window() { return window_; }
   FetchState& fetch_state() { return fetch_; }
   // Whether every head holds every token.
@@ -145,6 +151,7 @@ class SequenceCache {
   bool whole_ = true;
   QueryWindow window_;
   FetchState fetch_;  // a fork makes its own
+  std::unique_ptr<Ledger> ledger_;
 };
 
 }  // namespace fathom::kv

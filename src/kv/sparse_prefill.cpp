@@ -125,6 +125,27 @@ void SparsePrefill::plan(const AttendLayer& layer, const SequenceRows& sequence,
     }
     end = first;
   }
+  if (Ledger* ledger = sequence.cache->ledger()) {
+    for (const Tile& tile : tiles_) record(*ledger, layer, tile, start);
+  }
+}
+
+// Tells the account what a tile reads. Pieces outside of what its queries see are not computed.
+void SparsePrefill::record(Ledger& ledger, const AttendLayer& layer, const Tile& tile,
+                           size_t start) const {
+  const size_t first = start + tile.first, last = first + tile.rows - 1;
+  const size_t window = static_cast<size_t>(layer.window);
+  const size_t oldest = window > 0 && first + 1 > window ? first + 1 - window : 0;
+  const size_t begin = oldest / kPageTokens * kPageTokens;
+  const size_t end = (last / kPageTokens + 1) * kPageTokens;
+  const Ledger::Tile queries{last, tile.rows};
+  ledger.add_baseline(queries, begin, end - begin);
+  const auto add = [&](int32_t key, size_t keys) {
+    const auto at = static_cast<size_t>(key);
+    if (at <= last && at + keys > begin) ledger.add_read(queries, at, std::min(keys, end - at));
+  };
+  for (const int32_t piece : tile.list->pieces) add(piece, kPageTokens);
+  for (const int32_t column : tile.list->columns) add(column, 1);
 }
 
 // Splits the list into views for the kernel: pages as they lie, and gathered ones.

@@ -58,6 +58,7 @@ class SparsePrefill {
   void select_head(const PrefillPolicy& policy, const AttendLayer& layer,
                    const SequenceRows& sequence, size_t kv_head, int worker);
   void plan(const AttendLayer& layer, const SequenceRows& sequence, size_t query_block);
+  void record(Ledger& ledger, const AttendLayer& layer, const Tile& tile, size_t start) const;
   void run_tile(const AttendLayer& layer, const SequenceRows& sequence, const Tile& tile,
                 int worker);
   void collect(const HeadCache& head, const SequenceCache& cache, const Tile& tile, Worker& w);

@@ -71,7 +71,7 @@ TEST(Cli, HelpTeachesEveryCommand) {
   const Outcome all = fathom("--help");
   EXPECT_EQ(all.code, 0);
   for (const char* command : {"run", "chat", "demo", "inspect", "tokenize", "logits", "template",
-                              "synth", "quantize", "perplexity", "policies", "replay"}) {
+                              "synth", "quantize", "perplexity", "policies", "replay", "profile"}) {
     EXPECT_NE(all.out.find(command), std::string::npos) << command;
     const Outcome one = fathom(std::string(command) + " --help");
     EXPECT_EQ(one.code, 0) << command;
@@ -451,6 +451,73 @@ TEST(EvalCommand, ExplainsWhatIsWrong) {
   EXPECT_EQ(fathom("eval --score - --task kv", "{\"prediction\":1}").code, 3);
   EXPECT_EQ(fathom("eval --score - --task nothing", "{\"prediction\":\"a\",\"answer\":\"a\"}").code,
             2);
+}
+
+TEST(Cli, ExplainSaysWhatAnAnswerStoodOn) {
+  const std::string kv =
+      " --kv 'prefill=a_shape(sinks=64,window=64) keep=streaming(sinks=64,recent=192)'";
+  std::string text;
+  for (int i = 0; i < 120; ++i) text += "The doctor walked slowly towards the harbour. ";
+  const std::string file = write_text("long.txt", text);
+  const std::string run =
+      "run -f " + shell_word(file) + " -q 'Who walked?' -n 4 -t 2 --explain" + kv;
+  const Outcome outcome = fathom(run + " --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json account = outcome.parsed()["replies"][0]["account"];
+  EXPECT_LT(account["prefill_share"], 0.7);
+  EXPECT_LT(account["kept_share"], 0.5);
+  EXPECT_EQ(account["ranges"][0]["tokens_dropped"], 0);
+  EXPECT_EQ(account["ranges"][3]["tokens_kept"], 0);
+  EXPECT_EQ(account["ranges"].back()["end"], account["tokens"]);
+  const Outcome plain = fathom(run);
+  EXPECT_NE(plain.err.find("\nkeep    ██··"), std::string::npos) << plain.err;
+  EXPECT_FALSE(fathom("run -p x -n 1 --json").parsed()["replies"][0].contains("account"));
+  const Outcome chat = fathom("chat --json --explain -n 2", "hello\n");
+  EXPECT_EQ(json::parse(chat.out)["account"]["fetched_share"], 1.0) << chat.out << chat.err;
+}
+
+TEST(Cli, ProfileLooksAtEveryHeadAndWritesAPageAndRecordings) {
+  std::string text;
+  for (int i = 0; i < 60; ++i) {
+    text += "The code of lantern " + std::to_string(i * 7919) + " is <b>hidden</b> & kept. ";
+  }
+  const std::string file = write_text("a<b>&.txt", text);
+  const fs::path page = temporary() / "profile.html", dump = temporary() / "dump.safetensors";
+  const Outcome outcome = fathom(
+      "profile -f " + shell_word(file) +
+      " --tokens 512 --steps 8 --layers 0,2 --policies "
+      "'prefill=a_shape(sinks=64,window=64); keep=streaming(sinks=4,recent=60); keep=sirllm' -t 2 "
+      "-o " +
+      shell_word(page) + " --dump " + shell_word(dump) + " --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json j = outcome.parsed();
+  ASSERT_EQ(j["layers"].size(), 2u);
+  for (const json& layer : j["layers"]) {
+    for (const json& head : layer["heads"]) {
+      EXPECT_GE(head["sinks"], 0.0);
+      EXPECT_LE(head["spread"], 1.0);
+    }
+    EXPECT_LT(layer["policies"][0]["prefill"]["keys_read_share"], 0.9);
+    EXPECT_LT(layer["policies"][1]["steps"]["keys_read_share"], 0.2);
+    EXPECT_TRUE(layer["policies"][2].contains("refused"));
+  }
+  const std::string html = test::read_file(page);
+  EXPECT_NE(html.find("<svg"), std::string::npos);
+  EXPECT_NE(html.find("a&lt;b&gt;&amp;.txt"), std::string::npos) << "names are escaped";
+  for (const char* outside : {"http://", "https://", "<script", "<b>&"}) {
+    EXPECT_EQ(html.find(outside), std::string::npos) << outside;
+  }
+  const std::string layer2 = temporary() / "dump-2.safetensors";
+  EXPECT_EQ(j["recordings"][1], layer2);
+  const Outcome replay =
+      fathom("replay " + shell_word(layer2) + " --kv store=f32 --compare --json");
+  ASSERT_EQ(replay.code, 0) << replay.err;
+  EXPECT_EQ(replay.parsed()["prompt_tokens"], 504);
+  EXPECT_LT(replay.parsed()["prompt_error"], 1e-6);
+  const Outcome table = fathom("profile -f " + shell_word(file) + " --tokens 256 --layers 1 -t 2");
+  EXPECT_NE(table.out.find("layer   1"), std::string::npos) << table.out << table.err;
+  EXPECT_EQ(fathom("profile -f " + shell_word(file) + " --layers 99").code, 2);
+  EXPECT_EQ(fathom("profile -f " + shell_word(file) + " --layers 0-").code, 2);
 }
 
 }  // namespace

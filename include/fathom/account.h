@@ -1,0 +1,47 @@
+// What an answer stood on: for every stage of the cache, which part of the text it used.
+//
+// Counted only where ModelOptions::explain asks for it; plain data.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace fathom {
+
+// `part` of `whole`; nothing of nothing is everything.
+struct AccountShare {
+  double part = 0, whole = 0;
+  double value() const { return whole > 0 ? part / whole : 1.0; }
+};
+
+// Of the positions [first, end) of the text, summed over layers and heads.
+struct AccountRange {
+  size_t first = 0, end = 0;
+  // PREFILL: (query, key) pairs that were computed of those that reading everything computes, in
+  // tiles of up to 64 queries by 64 keys; with the keys, then with the queries at these positions.
+  AccountShare prefill_keys, prefill_queries;
+  AccountShare kept;     // KEEP: tokens that are still there
+  AccountShare fetched;  // FETCH: of the kept keys, those that steps of one token read
+  double bytes = 0;      // STORE: of what is kept
+};
+
+// What a format of the cache holds.
+struct AccountStore {
+  std::string keys, values;  // formats
+  size_t pages = 0, tokens = 0, bytes = 0;
+};
+
+struct Account {
+  std::string policy;                // the complete line
+  size_t tokens = 0;                 // read so far
+  size_t heads = 0;                  // layers * kv heads
+  size_t shortest = 0, longest = 0;  // tokens that a head keeps
+  size_t steps = 0;                  // of one token, for the last reply
+  std::vector<AccountRange> ranges;  // ascending, without gaps; at most 64, of equal length but the
+                                     // last
+  AccountRange total;
+  std::vector<AccountStore> stores;
+};
+
+}  // namespace fathom
