@@ -31,8 +31,12 @@ class CacheAttention final : public model::Attention {
         observer_(observer) {}
 
   void attend(const model::AttendCall& call) override {
-    const kv::AttendLayer layer{call.layer, heads_,     call.q,        call.k,     call.v,
-                                call.out,   call.scale, call.soft_cap, call.window};
+    const kv::AttendLayer layer{
+        call.layer,  heads_,
+        call.q,      call.k,
+        call.v,      call.out,
+        call.scale,  call.soft_cap,
+        call.window, {call.rope->frequencies(), call.rope->magnitude(), call.style}};
     attender_.run(layer, sequences_);
     keep_.observe(layer, sequences_);
     if (observer_) observer_->attended(call, rows());

@@ -112,10 +112,11 @@ std::shared_ptr<Engine> Engine::load(const std::string& path, const ModelOptions
     throw bad_file(path, "the vocabulary has {} tokens, but the embedding only {}",
                    engine->tokenizer_->size(), config.vocab);
   }
-  engine->runner_ =
-      std::make_unique<Runner>(engine->model_, pool, kernels, std::move(policy),
-                               RunnerOptions{plan.context, std::min(options.batch, plan.context),
-                                             plan.kv_bytes, options.explain});
+  engine->runner_ = std::make_unique<Runner>(
+      engine->model_, pool, kernels, std::move(policy),
+      RunnerOptions{
+          plan.context, std::min(options.batch, plan.context), plan.kv_bytes, options.explain,
+          [tokenizer = engine->tokenizer_.get()](TokenId id) { return tokenizer->piece(id); }});
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   engine->load_seconds_ = took.count();
   return engine;

@@ -1,6 +1,7 @@
 #include "engine/runner.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -34,7 +35,8 @@ Runner::Runner(std::shared_ptr<const model::Model> model, std::shared_ptr<Thread
       forward_(std::move(model), *pool_, kernels, options.batch_tokens, options.context),
       pages_(options.kv_bytes),
       attender_(*pool_, kernels, policy_.prefill, policy_.fetch),
-      keep_(*pool_, policy_.keep, forward_.config().layers) {}
+      keep_(*pool_, policy_.keep, forward_.config().layers),
+      text_(policy_, options.token_text) {}
 
 kv::SequenceCache Runner::new_cache() {
   const model::Config& c = config();
@@ -75,38 +77,78 @@ void Runner::check(std::span<const StepPart> parts) const {
 
 std::span<float> Runner::step(std::span<const StepPart> parts) {
   check(parts);
+  collect(parts);
+  const size_t floats = outputs_.size() * config().vocab;
+  logits_.ensure(floats);
+  const std::span<float> logits = logits_.span().first(floats);
+  surprise_.resize(next_.size());
+  CacheAttention attention(attender_, keep_, rows_, config().heads, observer_);
+  forward_.run({tokens_, positions_, outputs_, next_}, attention, logits, surprise_);
+  const std::span<float> wanted = text_.wants_surprise() ? take_texts(parts, logits) : logits;
+  for (const StepPart& part : parts) {
+    const bool reading = part.prompt > part.cache->length();
+    keep_.after_step(*part.cache,
+                     reading ? kv::KeepStage::Phase::kReading : kv::KeepStage::Phase::kDecoding);
+    part.cache->seal(*pool_);
+  }
+  return wanted;
+}
+
+// The step as one flat batch; makes room in the caches.
+void Runner::collect(std::span<const StepPart> parts) {
   tokens_.clear();
   positions_.clear();
   outputs_.clear();
+  next_.clear();
   rows_.clear();
   for (const StepPart& part : parts) {
     const size_t first = tokens_.size(), n = part.tokens.size();
     for (size_t i = 0; i < n; ++i) {
       tokens_.push_back(part.tokens[i]);
       positions_.push_back(static_cast<int32_t>(part.cache->length() + i));
-      const bool wanted =
-          part.outputs == Outputs::kAll || (part.outputs == Outputs::kLast && i + 1 == n);
-      if (wanted) outputs_.push_back(static_cast<uint32_t>(first + i));
+      const bool last = i + 1 == n;
+      const bool wanted = part.outputs == Outputs::kAll || (part.outputs == Outputs::kLast && last);
+      if (wanted || (last && text_.wants_surprise())) {
+        outputs_.push_back(static_cast<uint32_t>(first + i));
+      }
+      if (text_.wants_surprise()) next_.push_back(last ? -1 : part.tokens[i + 1]);
     }
+    text_.before(part.cache->text(), part.tokens);
     part.cache->extend(n);
     rows_.push_back({part.cache, first, n, part.prompt});
   }
-  const size_t floats = outputs_.size() * config().vocab;
-  logits_.ensure(floats);
-  const std::span<float> logits = logits_.span().first(floats);
-  CacheAttention attention(attender_, keep_, rows_, config().heads, observer_);
-  forward_.run({tokens_, positions_, outputs_}, attention, logits);
+}
+
+// Hands out what the step said of its tokens, and leaves the logits that were asked for.
+std::span<float> Runner::take_texts(std::span<const StepPart> parts, std::span<float> logits) {
+  const size_t vocab = config().vocab;
+  size_t token = 0, from = 0, to = 0;  // rows
   for (const StepPart& part : parts) {
-    keep_.after_step(*part.cache);
-    part.cache->seal(*pool_);
+    const size_t n = part.tokens.size();
+    const size_t rows = part.outputs == Outputs::kAll ? n : 1;
+    TextReader::after(part.cache->text(), std::span(surprise_).subspan(token, n - 1),
+                      logits.subspan((from + rows - 1) * vocab, vocab));
+    if (part.outputs != Outputs::kNone) {
+      std::memmove(logits.data() + to * vocab, logits.data() + from * vocab,
+                   rows * vocab * sizeof(float));
+      to += rows;
+    }
+    token += n;
+    from += rows;
   }
-  return logits;
+  return logits.first(to * vocab);
+}
+
+bool Runner::can_rewind(const kv::SequenceCache& cache) const {
+  if (!cache.whole() || text_.wants_surprise()) return false;
+  if (policy_.keep && policy_.keep->needs().received) return false;
+  return !policy_.fetch || policy_.fetch->needs().observed == 0;
 }
 
 std::span<float> Runner::read(kv::SequenceCache& cache, std::span<const TokenId> tokens,
                               const Progress& progress) {
   std::span<float> logits;
-  const size_t prompt = cache.length() + tokens.size();
+  const size_t prompt = tokens.size() > 1 ? cache.length() + tokens.size() : 0;
   for (size_t at = 0; at < tokens.size();) {
     const size_t n = std::min(options_.batch_tokens, tokens.size() - at);
     const bool last = at + n == tokens.size();

@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/progress.h"
 #include "base/thread_pool.h"
+#include "engine/text_reader.h"
 #include "kernel/kernels.h"
 #include "kv/attend.h"
 #include "kv/keep_stage.h"
@@ -39,6 +40,7 @@ struct RunnerOptions {
   size_t batch_tokens = 512;  // tokens of a step
   size_t kv_bytes = 0;        // budget of the page pool
   bool explain = false;       // new caches have a ledger
+  TokenText token_text = {};  // for policies that ask where sentences end
 };
 
 class Runner {
@@ -67,6 +69,9 @@ class Runner {
   const kernel::Kernels& kernels() const { return kernels_; }
   ThreadPool& threads() { return *pool_; }
   const std::shared_ptr<ThreadPool>& pool() const { return pool_; }
+  // Whether tokens can be taken off the end of a cache as if they had never been read. Not where
+  // tokens were left out, nor where a policy has learned from the queries of those to be taken off.
+  bool can_rewind(const kv::SequenceCache& cache) const;
   // What policies spared, see Attender's accounts.
   kv::Attender& attender() { return attender_; }
   // Shown the attention of every step from now on; null: nobody. Must outlive the steps.
@@ -74,6 +79,8 @@ class Runner {
 
  private:
   void check(std::span<const StepPart> parts) const;
+  void collect(std::span<const StepPart> parts);
+  std::span<float> take_texts(std::span<const StepPart> parts, std::span<float> logits);
 
   std::shared_ptr<ThreadPool> pool_;
   const kernel::Kernels& kernels_;
@@ -84,10 +91,13 @@ class Runner {
   kv::Attender attender_;
   kv::KeepStage keep_;
   AttentionObserver* observer_ = nullptr;
+  TextReader text_;
 
   std::vector<TokenId> tokens_;
   std::vector<int32_t> positions_;
   std::vector<uint32_t> outputs_;
+  std::vector<int32_t> next_;    // tokens, where their surprise is asked for
+  std::vector<float> surprise_;  // of next_
   std::vector<kv::SequenceRows> rows_;
   Buffer<float> logits_;
 };

@@ -95,6 +95,7 @@ bool Session::rewrite(std::span<const TokenId> tokens, const Progress& progress)
   size_t keep = static_cast<size_t>(old_end - tokens_.begin());
   keep = std::min(keep, cache_.length());
   if (keep == tokens.size() && keep > 0) --keep;
+  if (keep < cache_.length() && !engine_->runner().can_rewind(cache_)) keep = 0;
   if (tokens.size() > engine_->context()) require_room(tokens.size() - tokens_.size());
   cache_.truncate(keep);
   tokens_.resize(keep);

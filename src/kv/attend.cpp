@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "kv/extra_token.h"
 
 namespace fathom::kv {
 
@@ -361,12 +362,16 @@ void Attender::finish(const AttendLayer& layer, const Item& item, const AttendSt
   const CacheShape& shape = s.cache->shape();
   const size_t d = shape.head_dim;
   const size_t group = layer.heads / shape.kv_heads;
-  kernel::finish_attention(state, item.rows, d, {rows, d, nullptr});
-  for (size_t r = 0; r < item.rows; ++r) {
+  const auto row_of = [&](size_t r) {
     const size_t token = (item.first + r) / group;
     const size_t head = item.kv_head * group + (item.first + r) % group;
-    const size_t row = (s.first_row + token) * layer.heads + head;
-    std::memcpy(layer.out + row * d, rows + r * d, d * sizeof(float));
+    return (s.first_row + token) * layer.heads + head;
+  };
+  join_extra_token(s.cache->head(layer.layer, item.kv_head).extra(), layer, state, item.rows,
+                   [&](size_t r) { return layer.q + row_of(r) * d; });
+  kernel::finish_attention(state, item.rows, d, {rows, d, nullptr});
+  for (size_t r = 0; r < item.rows; ++r) {
+    std::memcpy(layer.out + row_of(r) * d, rows + r * d, d * sizeof(float));
   }
 }
 

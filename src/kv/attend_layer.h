@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kv/sequence_cache.h"
+#include "kv/view.h"
 
 namespace fathom::kv {
 
@@ -27,6 +28,7 @@ struct AttendLayer {
   float scale = 1.0f;
   float soft_cap = 0.0f;  // 0: none
   int32_t window = 0;     // 0: none
+  RopeView rope = {};     // how q and k were rotated; its frequencies outlive the engine's caches
 };
 
 }  // namespace fathom::kv

@@ -61,6 +61,10 @@ void for_each_weights_row(const HeadView& head, const QueryView& queries, Weight
 
 void received_attention(const HeadView& head, const QueryView& queries, std::span<float> out) {
   std::fill(out.begin(), out.end(), 0.0f);
+  add_received_attention(head, queries, out);
+}
+
+void add_received_attention(const HeadView& head, const QueryView& queries, std::span<float> out) {
   const float share = 1.0f / static_cast<float>(queries.group);
   for_each_weights_row(head, queries, [&](size_t, size_t, std::span<const float> w) {
     add_scaled(share, w.data(), w.size(), out.data());

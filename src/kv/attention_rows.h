@@ -18,6 +18,9 @@ void for_each_weights_row(const HeadView& head, const QueryView& queries, Weight
 // out[t] = sum over the queries, mean over the group, of the weights above. [head.tokens]
 void received_attention(const HeadView& head, const QueryView& queries, std::span<float> out);
 
+// The same, added to out.
+void add_received_attention(const HeadView& head, const QueryView& queries, std::span<float> out);
+
 // q . k of one query row with keys [first, end), unscaled.
 void key_scores(const HeadView& head, const float* q, size_t first, std::span<float> out);
 

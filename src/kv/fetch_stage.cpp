@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "kv/extra_token.h"
 
 namespace fathom::kv {
 namespace {
@@ -187,6 +188,7 @@ void FetchStage::attend(const AttendLayer& layer, const SequenceRows& sequence,
     kernel::merge_partials(total, part, rows, width);
     begin = end;
   }
+  join_extra_token(head.extra(), layer, total, rows, [&](size_t r) { return args.q + r * d; });
   kernel::finish_attention(
       total, rows, d,
       {layer.out + (sequence.first_row * layer.heads + heads.first) * d, d, nullptr});

@@ -34,6 +34,15 @@ Rotation::Rotation(const RopeView& rope, size_t first, size_t count) : style_(ro
   }
 }
 
+Rotation Rotation::inverse(const RopeView& rope, double position) {
+  Rotation back(rope.style);
+  for (const double f : rope.frequencies) {
+    back.cos_.push_back(std::cos(position * f) / rope.magnitude);
+    back.sin_.push_back(-std::sin(position * f) / rope.magnitude);
+  }
+  return back;
+}
+
 void Rotation::apply(const float* x, size_t head_dim, float* out) const {
   if (out != x) std::memcpy(out, x, head_dim * sizeof(float));
   for (size_t i = 0; i < cos_.size(); ++i) {

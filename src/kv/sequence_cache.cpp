@@ -256,17 +256,33 @@ void SequenceCache::keep(size_t layer, size_t kv_head, std::span<const int32_t> 
   for (size_t p = 0; p < head.pages_.size(); ++p) set_view(head, p);
 }
 
+void SequenceCache::add_extra(size_t layer, size_t kv_head, const ExtraToken& tokens) {
+  ExtraToken& extra = heads_[layer * shape_.kv_heads + kv_head].extra_;
+  const double total = extra.count + tokens.count;
+  if (tokens.count == 0) return;
+  extra.k.resize(shape_.head_dim);
+  extra.v.resize(shape_.head_dim);
+  const auto share = static_cast<float>(tokens.count / total);
+  for (size_t c = 0; c < shape_.head_dim; ++c) {
+    extra.k[c] += share * (tokens.k[c] - extra.k[c]);
+    extra.v[c] += share * (tokens.v[c] - extra.v[c]);
+  }
+  extra.count = total;
+}
+
 SequenceCache SequenceCache::fork() const {
   SequenceCache copy(*pool_, store_, shape_);
   copy.length_ = length_;
   copy.whole_ = whole_;
-  copy.window_ = window_;
   if (ledger_) copy.ledger_ = std::make_unique<Ledger>(*ledger_);
+  copy.keep_ = keep_;
+  copy.text_ = text_;
   for (size_t h = 0; h < heads_.size(); ++h) {
     HeadCache& to = copy.heads_[h];
     to.pages_.reserve(heads_[h].pages_.size());
     for (const PageRef& page : heads_[h].pages_) to.pages_.push_back(page.share());
     to.views_ = heads_[h].views_;
+    to.extra_ = heads_[h].extra_;
     to.length_ = heads_[h].length_;
     to.sealed_ = heads_[h].sealed_;
   }
@@ -287,8 +303,24 @@ void SequenceCache::truncate(size_t length) {
   length_ = length;
   if (ledger_) ledger_->resize(length_);
   fetch_.heads.clear();
-  window_.evicted_at = std::min(window_.evicted_at, length);
-  std::fill(window_.filled.begin(), window_.filled.end(), 0);
+  keep_.evicted_at = std::min(keep_.evicted_at, length);
+  std::fill(keep_.filled.begin(), keep_.filled.end(), 0);
+  for (size_t h = 0; h < keep_.received.size(); ++h) keep_.received[h].resize(heads_[h].length_);
+  cut_text();
+  if (length > 0) return;
+  whole_ = true;
+  keep_.received.clear();
+  for (HeadCache& head : heads_) head.extra_ = {};
+}
+
+void SequenceCache::cut_text() {
+  text_.surprise.resize(std::min(text_.surprise.size(), length_));
+  text_.next.clear();
+  std::vector<int32_t>& ends = text_.sentence_ends;
+  while (!ends.empty() && ends.back() > static_cast<int32_t>(length_)) ends.pop_back();
+  text_.open_begin = static_cast<int32_t>(length_);
+  text_.open.clear();
+  text_.open_ends.clear();
 }
 
 }  // namespace fathom::kv

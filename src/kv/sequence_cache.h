@@ -17,6 +17,7 @@
 
 #include "base/thread_pool.h"
 #include "kv/fetch/fetch_policy.h"
+#include "kv/known_text.h"
 #include "kv/ledger.h"
 #include "kv/page_pool.h"
 #include "kv/store/store.h"
@@ -30,11 +31,20 @@ struct CacheShape {
 };
 
 // What KEEP policies remember of a sequence between steps; filled by KeepStage.
-struct QueryWindow {
+struct KeepState {
   size_t width = 0;            // floats of a token's queries: heads * head_dim
   std::vector<float> rows;     // [layers][window][width], the last queries, rotated
   std::vector<size_t> filled;  // of each layer's window
-  size_t evicted_at = 0;       // length() when tokens were last taken out
+  // [layer][kv head]: the attention that each stored token has received; of no use after a cut.
+  std::vector<std::vector<float>> received;
+  size_t evicted_at = 0;  // length() when tokens were last taken out
+};
+
+// One more key of a head, which stands for tokens that were left out: seen by every query, its
+// logit raised by log(count).
+struct ExtraToken {
+  std::vector<float> k, v;  // [head_dim]
+  double count = 0;         // 0: there is none
 };
 
 // The indexes of a FETCH policy over a sequence's heads; filled by FetchStage.
@@ -63,10 +73,12 @@ class HeadCache {
   size_t page_bytes(size_t page) const { return pages_[page]->bytes; }
   // Copies a stored token to a slot of a plain page.
   void copy_token(size_t head_dim, size_t index, PageData to, size_t slot) const;
+  const ExtraToken& extra() const { return extra_; }
 
  private:
   friend class SequenceCache;
   const StoreCodec* codec_ = nullptr;  // the cache's Store has it
+  ExtraToken extra_;
   std::vector<PageRef> pages_;
   std::vector<kernel::PageView> views_;
   size_t sealed_ = 0;  // leading pages that are known to be sealed
@@ -116,7 +128,9 @@ class SequenceCache {
   void seal(ThreadPool& pool);
 
   SequenceCache fork() const;
-  // Forgets the tokens at positions from `length` on. REQUIRES: length <= length().
+  // Forgets the tokens at positions from `length` on. What was left out before stays left out, and
+  // what is known of the text beyond its end (KnownText::next, open) is forgotten, too.
+  // REQUIRES: length <= length().
   void truncate(size_t length);
 
   // Leaves only these tokens of one head, given by index, ascending. `values`, [kept][head_dim],
@@ -127,7 +141,11 @@ class SequenceCache {
   // What is read of the tokens is counted from now on, for the account; forks go on counting.
   void keep_ledger();
   Ledger* ledger() const { return ledger_.get(); }  // null: nobody asked
-  QueryWindow& query_window() { return window_; }
+  // Adds `count` tokens with these mean keys and values to what a head's extra token stands for.
+  void add_extra(size_t layer, size_t kv_head, const ExtraToken& tokens);
+  KeepState& keep_state() { return keep_; }
+  KnownText& text() { return text_; }
+  const KnownText& text() const { return text_; }
   FetchState& fetch_state() { return fetch_; }
   // Whether every head holds every token.
   bool whole() const { return whole_; }
@@ -142,6 +160,7 @@ class SequenceCache {
   PageRef plain_copy(const StoreCodec& codec, const PageRef& page, size_t slots);
   bool last_page_needs_copy(const HeadCache& head) const;
   void set_view(HeadCache& head, size_t page) const;
+  void cut_text();
 
   PagePool* pool_;
   Store store_;
@@ -149,7 +168,8 @@ class SequenceCache {
   std::vector<HeadCache> heads_;  // [layer][kv_head]
   size_t length_ = 0;
   bool whole_ = true;
-  QueryWindow window_;
+  KeepState keep_;
+  KnownText text_;
   FetchState fetch_;  // a fork makes its own
   std::unique_ptr<Ledger> ledger_;
 };

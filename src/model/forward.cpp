@@ -1,6 +1,7 @@
 #include "model/forward.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/error.h"
@@ -54,6 +55,13 @@ size_t widest(const Config& c) { return std::max({c.dim, c.heads * c.head_dim, c
 
 }  // namespace
 
+float minus_log_probability(std::span<const float> logits, int32_t id) {
+  const float top = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (const float l : logits) sum += std::exp(l - top);
+  return static_cast<float>(std::log(sum) + top - logits[static_cast<size_t>(id)]);
+}
+
 Forward::Forward(std::shared_ptr<const Model> model, ThreadPool& pool,
                  const kernel::Kernels& kernels, size_t max_tokens, size_t context)
     : model_(std::move(model)), pool_(pool), kernels_(kernels), max_tokens_(max_tokens) {
@@ -102,15 +110,18 @@ void Forward::for_tokens(Fn fn) {
   });
 }
 
-void Forward::run(const Batch& batch, Attention& attention, std::span<float> logits) {
+void Forward::run(const Batch& batch, Attention& attention, std::span<float> logits,
+                  std::span<float> surprise) {
   FATHOM_CHECK(batch.tokens.size() <= max_tokens_);
   FATHOM_CHECK(batch.positions.size() == batch.tokens.size());
   FATHOM_CHECK(logits.size() == batch.outputs.size() * config().vocab);
+  FATHOM_CHECK(surprise.size() == batch.next.size());
   tokens_ = batch.tokens.size();
   if (tokens_ == 0) return;
   embed(batch);
   rotate_tables(batch);
   for (size_t l = 0; l < config().layers; ++l) layer(l, attention);
+  if (!batch.next.empty()) score(batch.next, surprise);
   output(batch, logits);
 }
 
@@ -171,7 +182,7 @@ void Forward::attention_block(size_t index, const Vector* above, Attention& atte
     shape_heads({k_.data(), c.kv_heads, &w.k_norm, table}, t);
   });
   attention.attend({index, q_.data(), k_.data(), v_.data(), attended_.data(), c.attention_scale,
-                    c.attention_soft_cap, windowed ? c.window : 0});
+                    c.attention_soft_cap, windowed ? c.window : 0, &ropes_[table], c.rope.style});
   const Product o[] = {{w.o, h_.data()}};
   multiply({attended_.data(), c.heads * c.head_dim}, o, [](size_t) {});
   if (has_bias(o[0])) for_tokens([&](size_t t) { add_bias(t, o[0]); });
@@ -196,6 +207,28 @@ void Forward::feed_forward_block(const LayerWeights& w) {
   if (has_bias(down[0])) for_tokens([&](size_t t) { add_bias(t, down[0]); });
 }
 
+// The rows stay as they are: output() wants them, too.
+void Forward::score(std::span<const int32_t> next, std::span<float> surprise) {
+  constexpr size_t kRows = 32;
+  const Config& c = config();
+  const Weights& w = model_->weights();
+  scored_.ensure(kRows * (c.vocab + c.dim));
+  float* rows = scored_.data() + kRows * c.vocab;
+  const size_t all = tokens_;
+  for (size_t first = 0; first < all; first += kRows) {
+    tokens_ = std::min(kRows, all - first);
+    const Product product[] = {{w.output.rows() > 0 ? w.output : w.embedding, scored_.data()}};
+    multiply({rows, c.dim}, product, [&](size_t t) { final_row(first + t, rows + t * c.dim); });
+    for_tokens([&](size_t t) {
+      float* logits = scored_.data() + t * c.vocab;
+      if (c.logit_soft_cap > 0) kernels_.elementwise.soft_cap(logits, c.vocab, c.logit_soft_cap);
+      const int32_t id = next[first + t];
+      surprise[first + t] = id < 0 ? 0.0f : minus_log_probability({logits, c.vocab}, id);
+    });
+  }
+  tokens_ = all;
+}
+
 void Forward::output(const Batch& batch, std::span<float> logits) {
   const Config& c = config();
   const Weights& w = model_->weights();
@@ -216,6 +249,23 @@ void Forward::output(const Batch& batch, std::span<float> logits) {
       kernels_.elementwise.soft_cap(logits.data() + t * c.vocab, c.vocab, c.logit_soft_cap);
     });
   }
+}
+
+// What output() makes of row t, beside it.
+void Forward::final_row(size_t t, float* out) {
+  const Config& c = config();
+  const Weights& w = model_->weights();
+  const float* x = x_.data() + t * c.dim;
+  const float* h = h_.data() + t * c.dim;
+  if (c.layers == 0) {
+    std::copy_n(x, c.dim, out);
+  } else if (const Vector& post = w.layers.back().post_feed_forward_norm; post.size() > 0) {
+    kernels_.elementwise.rms_norm({h, post.data(), c.dim, c.norm_epsilon, out});
+    kernels_.elementwise.add(x, out, c.dim, out);
+  } else {
+    kernels_.elementwise.add(x, h, c.dim, out);
+  }
+  kernels_.elementwise.rms_norm({out, w.output_norm.data(), c.dim, c.norm_epsilon, out});
 }
 
 // x += h, which is normalised first where the family says so.

@@ -24,6 +24,9 @@ struct Batch {
   std::span<const int32_t> tokens;     // [n], each below the vocabulary's size
   std::span<const int32_t> positions;  // [n]
   std::span<const uint32_t> outputs;   // indices of the tokens whose logits are wanted, ascending
+  // Where somebody asks how likely the text is: [n], the token that follows each, -1 where nobody
+  // knows. Costs the head's product for all of them, a few rows at a time.
+  std::span<const int32_t> next = {};
 };
 
 struct AttendCall {
@@ -33,8 +36,10 @@ struct AttendCall {
   const float* v = nullptr;  // [n][kv_heads][head_dim]
   float* out = nullptr;      // [n][heads][head_dim]
   float scale = 1.0f;
-  float soft_cap = 0.0f;  // 0: none
-  int32_t window = 0;     // 0: none
+  float soft_cap = 0.0f;       // 0: none
+  int32_t window = 0;          // 0: none
+  const Rope* rope = nullptr;  // how q and k were rotated
+  kernel::RopeStyle style = kernel::RopeStyle::kHalf;
 };
 
 // The cache as the model sees it: append these keys and values, attend these queries.
@@ -44,6 +49,9 @@ class Attention {
   virtual void attend(const AttendCall& call) = 0;
 };
 
+// -log p(id) under the softmax of the logits, nats.
+float minus_log_probability(std::span<const float> logits, int32_t id);
+
 class Forward {
  public:
   // `max_tokens`: of a batch. `context`: positions that a sequence may reach.
@@ -51,8 +59,10 @@ class Forward {
           size_t max_tokens, size_t context);
   ~Forward();
 
-  // logits: [outputs][vocab]. REQUIRES: at most max_tokens tokens.
-  void run(const Batch& batch, Attention& attention, std::span<float> logits);
+  // logits: [outputs][vocab]. `surprise`, [n] where batch.next is given: -log p(next), nats; 0
+  // where that is -1. REQUIRES: at most max_tokens tokens.
+  void run(const Batch& batch, Attention& attention, std::span<float> logits,
+           std::span<float> surprise = {});
 
   size_t max_tokens() const { return max_tokens_; }
   const Config& config() const { return model_->config(); }
@@ -74,6 +84,8 @@ class Forward {
   void layer(size_t index, Attention& attention);
   void attention_block(size_t index, const Vector* above, Attention& attention);
   void feed_forward_block(const LayerWeights& w);
+  void score(std::span<const int32_t> next, std::span<float> surprise);
+  void final_row(size_t t, float* out);
   void output(const Batch& batch, std::span<float> logits);
 
   // What happens to one token's row between products.
@@ -98,6 +110,7 @@ class Forward {
 
   size_t tokens_ = 0;  // of the batch being run
   Buffer<float> x_, h_, q_, k_, v_, attended_, gate_, up_;
+  Buffer<float> scored_;           // logits of a few rows
   Buffer<float> cos_[2], sin_[2];  // [table]: [max_tokens][pairs]
   std::vector<Task> tasks_;
   kernel::ActivationBuffer activations_;

@@ -24,7 +24,8 @@ class Budgeted final : public KeepPolicy {
         eviction_(eviction) {}
 
   KeepNeeds needs() const override { return scorer_->needs(); }
-  bool evicts_while_decoding() const override { return eviction_ == Eviction::kAlways; }
+  bool evicts_while_decoding() const override { return eviction_ != Eviction::kOnce; }
+  bool evicts_while_reading() const override { return eviction_ == Eviction::kAlways; }
 
   void select(const KeepView& view, std::span<std::vector<int32_t>> kept) const override {
     const size_t heads = view.heads.size();

@@ -14,8 +14,9 @@ struct Forced {
 };
 
 enum class Eviction : uint8_t {
-  kOnce,   // when the prompt has been read; what is written after it stays
-  kAlways  // after every decode step too
+  kOnce,      // when the prompt has been read; what is written after it stays
+  kDecoding,  // after decode steps too
+  kAlways     // between two steps of a prompt, too
 };
 
 // A policy made of the three. `scorer` may be null where forced tokens fill the budget (streaming,

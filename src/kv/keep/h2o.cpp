@@ -54,7 +54,7 @@ std::unique_ptr<const KeepPolicy> make_h2o(const Parameters& p) {
   const ReceivedNorm norm = p.text("norm") == "sum" ? ReceivedNorm::kSum : ReceivedNorm::kMean;
   const size_t target = p.count("heavy") + p.count("recent");
   return make_budgeted(received_scorer(norm), even_budget(target + p.count("slack"), target),
-                       {0, p.count("recent")}, Eviction::kAlways);
+                       {0, p.count("recent")}, Eviction::kDecoding);
 }
 
 }  // namespace fathom::kv

@@ -1,7 +1,7 @@
 // KEEP: which tokens of which heads stay in the cache.
 //
 // A policy sees a layer at once, so that it can give heads different budgets. It is asked when the
-// prompt has been read; one that also evicts while decoding is asked again after every step.
+// prompt has been read; one that also evicts while decoding is asked again after steps.
 // Positions travel with the tokens, so nothing is ever moved to another position. Policies are
 // immutable: select() may run for many layers in parallel.
 #pragma once
@@ -28,7 +28,7 @@ struct KeepView {
 struct KeepNeeds {
   size_t window = 0;       // last queries, of the prompt or of what was written since
   bool received = false;   // KeepView::received
-  bool unrotated = false;  // HeadView::k_unrotated and rope, QueryView::q_unrotated
+  bool unrotated = false;  // HeadView::rope, QueryView::q_unrotated
   bool surprise = false;   // HeadView::text->surprise
 };
 
@@ -36,7 +36,7 @@ struct KeepNeeds {
 struct Folded {
   std::vector<float> v;  // [kept][head_dim]: the survivors' new values; empty: as they were
   // One more token that stands for `count` evicted ones: log(count) is added to its logit. No
-  // position; empty where count is 0.
+  // position; empty where count is 0. Extra tokens of earlier calls are joined with it.
   std::vector<float> extra_k, extra_v;  // [head_dim]
   size_t count = 0;
 };
@@ -46,10 +46,13 @@ class KeepPolicy {
   virtual ~KeepPolicy() = default;
   virtual KeepNeeds needs() const { return {}; }
   virtual bool evicts_while_decoding() const { return false; }
+  // Also between two steps of a prompt, so that no text is too long; what is kept then depends on
+  // how the prompt is cut.
+  virtual bool evicts_while_reading() const { return false; }
   // Fills kept[kv head] with the indices (not positions) of the tokens that stay, ascending.
   virtual void select(const KeepView& view, std::span<std::vector<int32_t>> kept) const = 0;
 
-  // Whether fold() does anything. A cache that cannot change values refuses such a policy.
+  // Whether fold() does anything.
   virtual bool folds() const { return false; }
   // Whether Folded::count may be other than 0.
   virtual bool leaves_extra_token() const { return false; }

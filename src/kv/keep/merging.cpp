@@ -43,6 +43,7 @@ class Merging final : public KeepPolicy {
 
   KeepNeeds needs() const override { return inner_->needs(); }
   bool evicts_while_decoding() const override { return inner_->evicts_while_decoding(); }
+  bool evicts_while_reading() const override { return inner_->evicts_while_reading(); }
   bool folds() const override { return true; }
 
   void select(const KeepView& view, std::span<std::vector<int32_t>> kept) const override {
@@ -126,7 +127,7 @@ MethodInfo merging_info() {
           .name = "merging",
           .summary = "any scorer; values of evicted tokens are folded into similar survivors",
           .paper = "LOOK-M, 2024, arXiv:2406.18139; D2O, 2024, arXiv:2406.13035",
-          .needs = "what its scorer needs; a cache that takes new values",
+          .needs = "what its scorer needs",
           .cost = "once: evicted * survivors in reach * head_dim multiply-adds a kv head",
           .parameters = kParameters};
 }

@@ -12,6 +12,7 @@ class Razor final : public KeepPolicy {
   Razor(std::unique_ptr<const KeepPolicy> inner) : inner_(std::move(inner)) {}
 
   bool evicts_while_decoding() const override { return true; }
+  bool evicts_while_reading() const override { return true; }
   bool folds() const override { return true; }
   bool leaves_extra_token() const override { return true; }
 
@@ -57,7 +58,7 @@ MethodInfo razor_info() {
           .name = "razor",
           .summary = "retrieval heads keep everything, the others a window and one mean token",
           .paper = "unchecked: RazorAttention, 2024, arXiv:2407.15891",
-          .needs = "a head table; a cache that takes a token with a weight",
+          .needs = "a head table",
           .cost = "2 * head_dim additions a dropped token",
           .parameters = kParameters};
 }

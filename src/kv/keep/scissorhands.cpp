@@ -65,7 +65,7 @@ std::unique_ptr<const KeepPolicy> make_scissorhands(const Parameters& p) {
   const auto dropped = static_cast<size_t>(static_cast<double>(budget) * p.number("drop"));
   return make_budgeted(scissorhands_scorer(p.count("window")),
                        even_budget(budget, std::max<size_t>(budget - dropped, 1)),
-                       {p.count("sinks"), p.count("recent")}, Eviction::kAlways);
+                       {p.count("sinks"), p.count("recent")}, Eviction::kDecoding);
 }
 
 }  // namespace fathom::kv

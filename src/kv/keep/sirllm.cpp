@@ -45,7 +45,7 @@ MethodInfo sirllm_info() {
 
 std::unique_ptr<const KeepPolicy> make_sirllm(const Parameters& p) {
   return make_budgeted(surprise_scorer(), even_budget(p.count("budget")),
-                       {p.count("sinks"), p.count("recent")}, Eviction::kAlways);
+                       {p.count("sinks"), p.count("recent")}, Eviction::kDecoding);
 }
 
 }  // namespace fathom::kv

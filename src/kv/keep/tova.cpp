@@ -67,7 +67,7 @@ MethodInfo tova_info() {
 
 std::unique_ptr<const KeepPolicy> make_tova(const Parameters& p) {
   return make_budgeted(tova_scorer(), even_budget(p.count("budget")),
-                       {p.count("sinks"), p.count("recent")}, Eviction::kAlways);
+                       {p.count("sinks"), p.count("recent")}, Eviction::kDecoding);
 }
 
 }  // namespace fathom::kv

@@ -1,0 +1,38 @@
+#include "support/tiny_model.h"
+
+#include <random>
+
+#include "support/shared_data.h"
+
+namespace fathom::test {
+
+std::string TinyOptions::sentences_of_five(int32_t id) { return id % 5 == 0 ? " End." : " word"; }
+
+std::unique_ptr<engine::Runner> tiny_model(const std::string& name, kv::Policy policy,
+                                           const TinyOptions& options) {
+  auto pool = ThreadPool::shared(options.threads);
+  const auto checkpoint = std::make_shared<const file::Checkpoint>(
+      file::Checkpoint::open(reference("logits/" + name + ".gguf")));
+  auto model = model::Model::load(checkpoint, *pool);
+  return std::make_unique<engine::Runner>(model, pool, kernel::default_kernels(), std::move(policy),
+                                          engine::RunnerOptions{.context = 4096,
+                                                                .batch_tokens = options.batch,
+                                                                .kv_bytes = size_t{64} << 20,
+                                                                .token_text = options.token_text});
+}
+
+std::unique_ptr<engine::Runner> tiny_model(const std::string& name, const std::string& line,
+                                           const TinyOptions& options) {
+  const std::string stored = line.find("store=") == std::string::npos ? line + " store=f32" : line;
+  return tiny_model(name, kv::make_policy(kv::parse_policy(stored), kernel::KvFormat::kF32),
+                    options);
+}
+
+std::vector<int32_t> random_tokens(size_t count, size_t vocab, uint32_t seed) {
+  std::mt19937 rng(seed);
+  std::vector<int32_t> out(count);
+  for (int32_t& id : out) id = static_cast<int32_t>(rng() % vocab);
+  return out;
+}
+
+}  // namespace fathom::test
