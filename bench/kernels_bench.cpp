@@ -120,8 +120,10 @@ void register_all() {
     }
   }
   const std::pair<KvFormat, const char*> formats[] = {
-      {KvFormat::kF32, "f32"}, {KvFormat::kF16, "f16"}, {KvFormat::kBF16, "bf16"},
-      {KvFormat::kQ8, "q8"},   {KvFormat::kQ4, "q4"},   {KvFormat::kQ2, "q2"}};
+      {KvFormat::kF32, "f32"}, {KvFormat::kF16, "f16"},  {KvFormat::kBF16, "bf16"},
+      {KvFormat::kQ8, "q8"},   {KvFormat::kQ4, "q4"},    {KvFormat::kQ2, "q2"},
+      {KvFormat::kT4, "t4"},   {KvFormat::kT2, "t2"},    {KvFormat::kNf4, "nf4"},
+      {KvFormat::kFp4, "fp4"}, {KvFormat::kBfp4, "bfp4"}};
   for (const auto& [format, name] : formats) {
     for (const AttendCase& c : kAttendBenchCases) {
       benchmark::RegisterBenchmark(fmt::format("attend/{}/{}", name, c.name).c_str(), run_attend,

@@ -6,8 +6,18 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "engine/cache_attention.h"
+#include "engine/key_norms.h"
 
 namespace fathom::engine {
+
+namespace {
+
+kv::Policy with_key_norms(kv::Policy policy, const model::Model& model, ThreadPool& pool) {
+  if (policy.store.needs_key_norms()) policy.store.bind(key_norms(model, pool));
+  return policy;
+}
+
+}  // namespace
 
 CachePrice cache_price(const model::Config& c, const kv::Policy& policy, size_t batch) {
   CachePrice price;
@@ -30,7 +40,7 @@ Runner::Runner(std::shared_ptr<const model::Model> model, std::shared_ptr<Thread
                const kernel::Kernels& kernels, kv::Policy policy, const RunnerOptions& options)
     : pool_(std::move(pool)),
       kernels_(kernels),
-      policy_(std::move(policy)),
+      policy_(with_key_norms(std::move(policy), *model, *pool_)),
       options_(options),
       forward_(std::move(model), *pool_, kernels, options.batch_tokens, options.context),
       pages_(options.kv_bytes),

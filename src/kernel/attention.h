@@ -28,8 +28,8 @@ namespace fathom::kernel {
 inline constexpr size_t kPageTokens = 64;
 inline constexpr size_t kSegmentPages = 16;
 
-// The last three are codes: page_code.h.
-enum class KvFormat : uint8_t { kF32, kF16, kBF16, kQ8, kQ4, kQ2 };
+// Those after kBF16 are codes: page_code.h.
+enum class KvFormat : uint8_t { kF32, kF16, kBF16, kQ8, kQ4, kQ2, kT4, kT2, kNf4, kFp4, kBfp4 };
 
 inline constexpr size_t padded_head_dim(size_t head_dim) { return (head_dim + 15) / 16 * 16; }
 

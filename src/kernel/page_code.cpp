@@ -10,21 +10,25 @@
 namespace fathom::kernel {
 namespace {
 
-size_t lines_per_byte(KvFormat format) { return format == KvFormat::kQ4 ? 2 : 4; }
+size_t lines_per_byte(KvFormat format) { return static_cast<size_t>(8 / code_bits(format)); }
 
-// Index of the scale that a value shares with its group; for kQ4 and kQ2, of the pair (s, m).
 size_t group_of(KvFormat format, Plane plane, PlaneShape shape, size_t line, size_t lane) {
-  if (format == KvFormat::kQ8 && plane == Plane::kKeys) {
-    return line / kCodeGroup * shape.lanes + lane;
-  }
-  return line * ceil_div(shape.lanes, kCodeGroup) + lane / kCodeGroup;
+  const CodeGroup g = code_group(format, plane);
+  return line / g.lines * ceil_div(shape.lanes, g.lanes) + lane / g.lanes;
 }
 
 size_t groups(KvFormat format, Plane plane, PlaneShape shape) {
-  if (format == KvFormat::kQ8 && plane == Plane::kKeys) {
-    return ceil_div(shape.lines, kCodeGroup) * shape.lanes;
-  }
-  return shape.lines * ceil_div(shape.lanes, kCodeGroup);
+  const CodeGroup g = code_group(format, plane);
+  return ceil_div(shape.lines, g.lines) * ceil_div(shape.lanes, g.lanes);
+}
+
+bool has_minimum(KvFormat format) {
+  return format == KvFormat::kQ4 || format == KvFormat::kQ2 || format == KvFormat::kT4 ||
+         format == KvFormat::kT2;
+}
+bool has_levels(KvFormat format) { return format == KvFormat::kNf4 || format == KvFormat::kFp4; }
+const float* levels_of(KvFormat format) {
+  return format == KvFormat::kNf4 ? kNf4Levels : kFp4Levels;
 }
 
 // What a group's codes mean: x ~ code * scale + minimum.
@@ -43,26 +47,106 @@ struct Range {
   }
 };
 
-Line line_of(KvFormat format, Range range) {
+float to_f16(float x) { return to_float(to_half(std::clamp(x, -65504.0f, 65504.0f))); }
+
+float top_code(KvFormat format) { return static_cast<float>((1 << code_bits(format)) - 1); }
+
+// The biased exponent of a block's step, which is 2^-2 of its largest power of two.
+int step_exponent(float peak) {
+  return peak > 0 ? std::clamp(std::ilogb(peak) - 2 + 127, 1, 254) : 0;
+}
+
+// An integral zero point, so that 0 is one of the numbers. `minimum` is -scale * zero.
+Line zero_point_line(KvFormat format, Range range, float clip) {
+  const float scale = to_f16((range.high * clip - range.low * clip) / top_code(format));
+  if (!(scale > 0)) return {0, to_f16(range.low)};
+  return {scale, to_f16(-scale * std::nearbyint(-range.low * clip / scale))};
+}
+
+Line line_of(KvFormat format, Range range, float clip) {
   if (!(range.low <= range.high)) return {};
-  const auto to_f16 = [](float x) { return to_float(to_half(std::clamp(x, -65504.0f, 65504.0f))); };
-  if (format == KvFormat::kQ8) {
-    const float peak = std::max(std::fabs(range.low), std::fabs(range.high));
-    const float scale = to_f16(peak / 127.0f);
-    return {scale < kLeastScale && peak > 0 ? kLeastScale : scale, 0};
+  const float peak = std::max(std::fabs(range.low), std::fabs(range.high));
+  switch (format) {
+    case KvFormat::kQ8: {
+      const float scale = to_f16(peak / 127.0f);
+      return {scale < kLeastScale && peak > 0 ? kLeastScale : scale, 0};
+    }
+    case KvFormat::kT4:
+    case KvFormat::kT2:
+      return zero_point_line(format, range, clip);
+    case KvFormat::kNf4:
+    case KvFormat::kFp4:
+      return {to_f16(peak), 0};
+    case KvFormat::kBfp4: {
+      const int e = step_exponent(peak);
+      return {e > 0 ? std::ldexp(1.0f, e - 127) : 0, 0};
+    }
+    default:
+      return {to_f16((range.high - range.low) / top_code(format)), to_f16(range.low)};
   }
-  const float top = format == KvFormat::kQ4 ? 15.0f : 3.0f;
-  return {to_f16((range.high - range.low) / top), to_f16(range.low)};
+}
+
+// The code of the nearest level, counting the midpoints between levels that are passed; halfway it
+// is the one nearer to the first.
+uint8_t nearest_level(KvFormat format, float x) {
+  const float* levels = levels_of(format);
+  const bool sign = format == KvFormat::kFp4;  // the first 8 are magnitudes
+  const float at = sign ? std::fabs(x) : x;
+  int code = 0;
+  for (int i = 0; i + 1 < (sign ? 8 : 16); ++i) code += at > (levels[i] + levels[i + 1]) * 0.5f;
+  return static_cast<uint8_t>(sign && x < 0 ? code + 8 : code);
 }
 
 uint8_t code_of(KvFormat format, Line line, float x) {
-  if (format == KvFormat::kQ8) {
-    const float q = line.scale > 0 ? std::nearbyint(x / line.scale) : 0.0f;
-    return static_cast<uint8_t>(std::clamp(q, -127.0f, 127.0f) + 128.0f);
+  const float t = line.scale > 0 ? x / line.scale : 0.0f;
+  switch (format) {
+    case KvFormat::kQ8:
+      return static_cast<uint8_t>(std::clamp(std::nearbyint(t), -127.0f, 127.0f) + 128.0f);
+    case KvFormat::kBfp4:
+      return static_cast<uint8_t>(std::clamp(std::nearbyint(t), -8.0f, 7.0f) + 8.0f);
+    case KvFormat::kNf4:
+    case KvFormat::kFp4:
+      return nearest_level(format, t);
+    case KvFormat::kT4:
+    case KvFormat::kT2: {
+      const float zero = line.scale > 0 ? std::nearbyint(-line.minimum / line.scale) : 0.0f;
+      return static_cast<uint8_t>(std::clamp(std::nearbyint(t) + zero, 0.0f, top_code(format)));
+    }
+    default: {
+      const float q = line.scale > 0 ? std::nearbyint((x - line.minimum) / line.scale) : 0.0f;
+      return static_cast<uint8_t>(std::clamp(q, 0.0f, top_code(format)));
+    }
   }
-  const float top = format == KvFormat::kQ4 ? 15.0f : 3.0f;
-  const float q = line.scale > 0 ? std::nearbyint((x - line.minimum) / line.scale) : 0.0f;
-  return static_cast<uint8_t>(std::clamp(q, 0.0f, top));
+}
+
+// Where a group's numbers lie, counted in numbers.
+struct NumberPlace {
+  size_t scale, minimum;
+};
+NumberPlace number_place(KvFormat format, Plane plane, PlaneShape shape, size_t group) {
+  if (!has_minimum(format)) return {group, 0};
+  if (code_group(format, plane).lanes > 1) return {2 * group, 2 * group + 1};
+  const size_t first = group / shape.lanes * 2 * shape.lanes + group % shape.lanes;
+  return {first, first + shape.lanes};
+}
+
+void put_line(KvFormat format, Line line, NumberPlace at, uint8_t* numbers) {
+  if (format == KvFormat::kBfp4) {
+    numbers[at.scale] = static_cast<uint8_t>(line.scale > 0 ? std::ilogb(line.scale) + 127 : 0);
+    return;
+  }
+  Half* halves = reinterpret_cast<Half*>(numbers);
+  halves[at.scale] = to_half(line.scale);
+  if (has_minimum(format)) halves[at.minimum] = to_half(line.minimum);
+}
+
+Line get_line(KvFormat format, NumberPlace at, const uint8_t* numbers) {
+  if (format == KvFormat::kBfp4) {
+    const int e = numbers[at.scale];
+    return {e > 0 ? std::ldexp(1.0f, e - 127) : 0, 0};
+  }
+  const Half* halves = reinterpret_cast<const Half*>(numbers);
+  return {to_float(halves[at.scale]), has_minimum(format) ? to_float(halves[at.minimum]) : 0};
 }
 
 // Where a code lies and which bits of the byte it takes.
@@ -91,19 +175,18 @@ size_t coded_scales_offset(KvFormat format, Plane plane, size_t head_dim) {
 }
 
 size_t coded_bytes(KvFormat format, Plane plane, size_t head_dim) {
-  const size_t numbers =
-      groups(format, plane, plane_shape(plane, head_dim)) * (format == KvFormat::kQ8 ? 1 : 2);
-  return round_up(coded_scales_offset(format, plane, head_dim) + 2 * numbers, 64);
+  const size_t count = groups(format, plane, plane_shape(plane, head_dim));
+  const size_t bytes = format == KvFormat::kBfp4 ? 1 : has_minimum(format) ? 4 : 2;
+  return round_up(coded_scales_offset(format, plane, head_dim) + bytes * count, 64);
 }
 
-void encode_plane(KvFormat format, Plane plane, size_t head_dim, const float* x, void* out) {
+void encode_plane(KvFormat format, Plane plane, size_t head_dim, const float* x, void* out,
+                  float clip) {
   const PlaneShape shape = plane_shape(plane, head_dim);
   uint8_t* codes = static_cast<uint8_t*>(out);
   const size_t scales = coded_scales_offset(format, plane, head_dim);
   std::memset(codes, 0, coded_bytes(format, plane, head_dim));
-  Half* numbers = reinterpret_cast<Half*>(codes + scales);
-  const bool by_lane = format == KvFormat::kQ8 && plane == Plane::kKeys;
-  const size_t high = by_lane ? kCodeGroup : 1, wide = by_lane ? 1 : kCodeGroup;
+  const auto [high, wide] = code_group(format, plane);
   for (size_t first_line = 0; first_line < shape.lines; first_line += high) {
     for (size_t first_lane = 0; first_lane < shape.lanes; first_lane += wide) {
       const size_t end_line = std::min(shape.lines, first_line + high);
@@ -112,14 +195,9 @@ void encode_plane(KvFormat format, Plane plane, size_t head_dim, const float* x,
       for (size_t l = first_line; l < end_line; ++l) {
         for (size_t i = first_lane; i < end_lane; ++i) range.add(x[l * shape.lanes + i]);
       }
-      const Line line = line_of(format, range);
+      const Line line = line_of(format, range, clip);
       const size_t group = group_of(format, plane, shape, first_line, first_lane);
-      if (format == KvFormat::kQ8) {
-        numbers[group] = to_half(line.scale);
-      } else {
-        numbers[2 * group] = to_half(line.scale);
-        numbers[2 * group + 1] = to_half(line.minimum);
-      }
+      put_line(format, line, number_place(format, plane, shape, group), codes + scales);
       for (size_t l = first_line; l < end_line; ++l) {
         for (size_t i = first_lane; i < end_lane; ++i) {
           const Place at = place_of(format, shape, l, i);
@@ -135,13 +213,15 @@ float decode_code(KvFormat format, Plane plane, size_t head_dim, const void* pag
                   size_t lane) {
   const PlaneShape shape = plane_shape(plane, head_dim);
   const uint8_t* codes = static_cast<const uint8_t*>(page);
-  const Half* numbers =
-      reinterpret_cast<const Half*>(codes + coded_scales_offset(format, plane, head_dim));
-  const size_t group = group_of(format, plane, shape, line, lane);
+  const NumberPlace number =
+      number_place(format, plane, shape, group_of(format, plane, shape, line, lane));
+  const Line means = get_line(format, number, codes + coded_scales_offset(format, plane, head_dim));
   const Place at = place_of(format, shape, line, lane);
-  const float code = static_cast<float>(codes[at.byte] >> at.shift & at.mask);
-  if (format == KvFormat::kQ8) return (code - 128.0f) * to_float(numbers[group]);
-  return code * to_float(numbers[2 * group]) + to_float(numbers[2 * group + 1]);
+  const int code = codes[at.byte] >> at.shift & at.mask;
+  if (format == KvFormat::kQ8) return static_cast<float>(code - 128) * means.scale;
+  if (format == KvFormat::kBfp4) return static_cast<float>(code - 8) * means.scale;
+  if (has_levels(format)) return levels_of(format)[code] * means.scale;
+  return static_cast<float>(code) * means.scale + means.minimum;
 }
 
 namespace {

@@ -75,9 +75,11 @@ Attender::Attender(ThreadPool& pool, const kernel::Kernels& kernels,
       fetch_(pool, kernels, std::move(fetch)),
       workers_(static_cast<size_t>(pool.size())) {}
 
-void Attender::run(const AttendLayer& layer, std::span<const SequenceRows> sequences) {
+void Attender::run(const AttendLayer& asked, std::span<const SequenceRows> sequences) {
   if (sequences.empty()) return;
+  AttendLayer layer = asked;
   write(layer, sequences);
+  enter_frame(layer, sequences);
   dense_.clear();
   decoding_.clear();
   for (const SequenceRows& s : sequences) {
@@ -93,6 +95,49 @@ void Attender::run(const AttendLayer& layer, std::span<const SequenceRows> seque
   }
   fetch_.run(layer, decoding_);
   if (!dense_.empty()) attend_densely(layer, dense_);
+  leave_frame(layer, sequences);
+}
+
+// fn(row, kv head) for the rows of every token and query head.
+template <class Fn>
+void Attender::for_rows(const AttendLayer& layer, std::span<const SequenceRows> sequences, Fn fn) {
+  const size_t group = layer.heads / sequences[0].cache->shape().kv_heads;
+  for (const SequenceRows& s : sequences) {
+    const auto token = [&](size_t t, int) {
+      for (size_t h = 0; h < layer.heads; ++h) fn((s.first_row + t) * layer.heads + h, h / group);
+    };
+    if (s.tokens == 1) {
+      token(0, 0);
+    } else {
+      pool_.run(s.tokens, token);
+    }
+  }
+}
+
+void Attender::enter_frame(AttendLayer& layer, std::span<const SequenceRows> sequences) {
+  const SequenceCache& cache = *sequences[0].cache;
+  const Frame* frame = cache.codec(layer.layer).key_frame();
+  if (!frame) return;
+  const size_t d = cache.shape().head_dim;
+  size_t rows = 0;
+  for (const SequenceRows& s : sequences) rows = std::max(rows, s.first_row + s.tokens);
+  framed_q_.ensure(rows * layer.heads * d);
+  for_rows(layer, sequences, [&](size_t row, size_t kv_head) {
+    float* to = framed_q_.data() + row * d;
+    std::copy_n(layer.q + row * d, d, to);
+    frame->enter({layer.layer, kv_head}, to, d);
+  });
+  layer.framed_q = framed_q_.data();
+}
+
+void Attender::leave_frame(const AttendLayer& layer, std::span<const SequenceRows> sequences) {
+  const SequenceCache& cache = *sequences[0].cache;
+  const Frame* frame = cache.codec(layer.layer).value_frame();
+  if (!frame) return;
+  const size_t d = cache.shape().head_dim;
+  for_rows(layer, sequences, [&](size_t row, size_t kv_head) {
+    frame->leave({layer.layer, kv_head}, layer.out + row * d, d);
+  });
 }
 
 // Tells the account of a chunk that reads every key that is there.
@@ -193,7 +238,7 @@ void Attender::gather(const AttendLayer& layer, const Item& item, size_t to, int
     const size_t token = (item.first + r) / group;
     const size_t head = item.kv_head * group + (item.first + r) % group;
     const size_t row = (s.first_row + token) * layer.heads + head;
-    std::memcpy(w.q.data() + (to + r) * shape.head_dim, layer.q + row * shape.head_dim,
+    std::memcpy(w.q.data() + (to + r) * shape.head_dim, layer.stored_q() + row * shape.head_dim,
                 shape.head_dim * sizeof(float));
     w.positions[to + r] = static_cast<int32_t>(start + token);
   }
@@ -368,7 +413,7 @@ void Attender::finish(const AttendLayer& layer, const Item& item, const AttendSt
     return (s.first_row + token) * layer.heads + head;
   };
   join_extra_token(s.cache->head(layer.layer, item.kv_head).extra(), layer, state, item.rows,
-                   [&](size_t r) { return layer.q + row_of(r) * d; });
+                   [&](size_t r) { return layer.stored_q() + row_of(r) * d; });
   kernel::finish_attention(state, item.rows, d, {rows, d, nullptr});
   for (size_t r = 0; r < item.rows; ++r) {
     std::memcpy(layer.out + row_of(r) * d, rows + r * d, d * sizeof(float));

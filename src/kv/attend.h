@@ -68,6 +68,10 @@ class Attender {
   };
   void write(const AttendLayer& layer, std::span<const SequenceRows> sequences);
   static void record(const AttendLayer& layer, const SequenceRows& sequence);
+  template <class Fn>
+  void for_rows(const AttendLayer& layer, std::span<const SequenceRows> sequences, Fn fn);
+  void enter_frame(AttendLayer& layer, std::span<const SequenceRows> sequences);
+  void leave_frame(const AttendLayer& layer, std::span<const SequenceRows> sequences);
   void attend_densely(const AttendLayer& layer, std::span<const SequenceRows> sequences);
   void plan(const AttendLayer& layer, std::span<const SequenceRows> sequences);
   bool find_shared_pages(size_t layer);
@@ -101,6 +105,7 @@ class Attender {
   };
   std::vector<WorkerScratch> workers_;
   Buffer<float> partials_;
+  Buffer<float> framed_q_;  // see AttendLayer
 };
 
 }  // namespace fathom::kv

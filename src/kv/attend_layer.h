@@ -29,6 +29,10 @@ struct AttendLayer {
   float soft_cap = 0.0f;  // 0: none
   int32_t window = 0;     // 0: none
   RopeView rope = {};     // how q and k were rotated; its frequencies outlive the engine's caches
+  // q in the frame of the stored keys, in the same layout, where that is not the model's: the
+  // Attender sets it. Kernels read stored_q(), policies q.
+  const float* framed_q = nullptr;
+  const float* stored_q() const { return framed_q ? framed_q : q; }
 };
 
 }  // namespace fathom::kv

@@ -161,7 +161,7 @@ void FetchStage::attend(const AttendLayer& layer, const SequenceRows& sequence,
   args.format = cache.codec(layer.layer).format();
   args.head_dim = d;
   args.rows = rows;
-  args.q = layer.q + (sequence.first_row * layer.heads + heads.first) * d;
+  args.q = layer.stored_q() + (sequence.first_row * layer.heads + heads.first) * d;
   args.positions = positions.data();
   args.window = layer.window;
   args.scale = layer.scale;

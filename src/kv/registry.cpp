@@ -58,6 +58,39 @@ CodedFormat coded_values(const Parameters& p, KvFormat native) {
   return {p.line(), native, values, native, p.count("tail")};
 }
 
+constexpr ParameterInfo kBasis[] = {
+    kTail[0],
+    {"basis", "model", "model|hadamard", 0, 0,
+     "hadamard: channels are mixed first, so that none sticks out"},
+};
+template <KvFormat format>
+CodedFormat levels(const Parameters& p, KvFormat native) {
+  CodedFormat f{p.line(), format, format, native, p.count("tail")};
+  if (p.text("basis") == "hadamard") f.key_frame = f.value_frame = hadamard_frame();
+  return f;
+}
+
+constexpr std::string_view kClipHelp = "share of a token's range that the codes cover";
+constexpr ParameterInfo kRotate4[] = {kTail[0], {"clip", "1", "", 0.1, 1, kClipHelp}};
+constexpr ParameterInfo kRotate2[] = {kTail[0], {"clip", "0.8", "", 0.1, 1, kClipHelp}};
+template <KvFormat format>
+CodedFormat rotated(const Parameters& p, KvFormat native) {
+  CodedFormat f{p.line(), format, format, native, p.count("tail")};
+  f.key_clip = f.value_clip = static_cast<float>(p.number("clip"));
+  f.key_frame = f.value_frame = hadamard_frame();
+  return f;
+}
+
+constexpr ParameterInfo kSort[] = {
+    kTail[0],
+    {"sort", "weights", "weights|none", 0, 0, "what key channels are ordered by"},
+};
+CodedFormat sorted_blocks(const Parameters& p, KvFormat native) {
+  CodedFormat f{p.line(), KvFormat::kBfp4, KvFormat::kBfp4, native, p.count("tail")};
+  f.sort_keys = p.text("sort") == "weights";
+  return f;
+}
+
 template <class Policy>
 std::unique_ptr<const Policy> nothing(const Parameters&) {
   return nullptr;
@@ -97,6 +130,15 @@ MethodInfo with_tail(std::string_view name, std::string_view summary, std::strin
   info.cost = "encoding a page once when it is full; decoding it whenever it is read";
   return info;
 }
+
+MethodInfo with(MethodInfo info, std::span<const ParameterInfo> parameters) {
+  info.parameters = parameters;
+  return info;
+}
+
+constexpr std::string_view kRotateKv =
+    "RotateKV: Accurate and Robust 2-Bit KV Cache Quantization for LLMs via Outlier-Aware Adaptive "
+    "Rotations (2025), arXiv:2501.16383";
 
 }  // namespace
 
@@ -150,6 +192,37 @@ std::span<const Method> all_methods() {
             coded<KvFormat::kQ4, KvFormat::kQ2>),
       store(with_tail("k2v2", "2 bits, keys by channel, values by token; 3 bits a number", kKivi),
             coded<KvFormat::kQ2, KvFormat::kQ2>),
+      store(with(with_tail("rotate4",
+                           "4 bits after a Hadamard rotation of each head; 4 + 32/head size bits",
+                           kRotateKv),
+                 kRotate4),
+            rotated<KvFormat::kT4>),
+      store(with(with_tail("rotate2",
+                           "2 bits after a Hadamard rotation of each head; 2 + 32/head size bits",
+                           kRotateKv),
+                 kRotate2),
+            rotated<KvFormat::kT2>),
+      store(
+          with(with_tail("nf4",
+                         "4 bits on a normal distribution's quantiles, keys by channel, values by "
+                         "token; 4.25 bits a number",
+                         "QLoRA: Efficient Finetuning of Quantized LLMs (2023), arXiv:2305.14314"),
+               kBasis),
+          levels<KvFormat::kNf4>),
+      store(with(with_tail(
+                     "fp4",
+                     "4-bit floats (E2M1), keys by channel, values by token; 4.25 bits a number",
+                     "LLM-FP4: 4-Bit Floating-Point Quantized Transformers (2023), "
+                     "arXiv:2310.16836"),
+                 kBasis),
+            levels<KvFormat::kFp4>),
+      store(with(with_tail("ksort",
+                           "key channels in order of their size, blocks of 32 with one exponent; "
+                           "4.25 bits a number",
+                           "Accurate Block Quantization in LLMs with Outliers (2024), "
+                           "arXiv:2403.20137"),
+                 kSort),
+            sorted_blocks),
       fetch(simple("all", "every query reads every kept page; exact"), nothing),
       fetch(quest_info(), make_quest),
       fetch(lserve_fetch_info(), make_lserve_fetch),

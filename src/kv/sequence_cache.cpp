@@ -13,6 +13,15 @@ using kernel::kPageTokens;
 
 namespace {
 
+// The row in the store's frame: itself, or a copy in `memory`.
+const float* framed(const Frame* frame, HeadId head, const float* row, size_t head_dim,
+                    std::vector<float>& memory) {
+  if (!frame) return row;
+  memory.assign(row, row + head_dim);
+  frame->enter(head, memory.data(), head_dim);
+  return memory.data();
+}
+
 std::unique_ptr<int32_t[]> copy_positions(const Page& page) {
   if (!page.positions) return nullptr;
   auto copy = std::make_unique<int32_t[]>(kPageTokens);
@@ -24,7 +33,10 @@ std::unique_ptr<int32_t[]> copy_positions(const Page& page) {
 
 SequenceCache::SequenceCache(PagePool& pool, Store store, const CacheShape& shape)
     : pool_(&pool), store_(std::move(store)), shape_(shape), heads_(shape.layers * shape.kv_heads) {
-  for (size_t h = 0; h < heads_.size(); ++h) heads_[h].codec_ = &store_.of(h / shape.kv_heads);
+  for (size_t h = 0; h < heads_.size(); ++h) {
+    heads_[h].id_ = {h / shape.kv_heads, h % shape.kv_heads};
+    heads_[h].codec_ = &store_.of(heads_[h].id_.layer);
+  }
 }
 
 // The page that new tokens go to first is somebody else's too, or encoded.
@@ -160,11 +172,15 @@ void SequenceCache::write(size_t layer, size_t kv_head, size_t first, const Rows
   HeadCache& head = heads_[layer * shape_.kv_heads + kv_head];
   const size_t index = first - (length_ - head.length_);
   FATHOM_DCHECK(index + rows.tokens <= head.length_);
+  const size_t d = shape_.head_dim;
+  thread_local std::vector<float> k, v;
   for (size_t i = 0; i < rows.tokens; ++i) {
     const size_t at = index + i;
     const Page& page = *head.pages_[at / kPageTokens];
-    head.codec().write(page.data, shape_.head_dim, at % kPageTokens, rows.k + i * rows.stride,
-                       rows.v + i * rows.stride);
+    const float* key = framed(head.codec().key_frame(), head.id_, rows.k + i * rows.stride, d, k);
+    const float* value =
+        framed(head.codec().value_frame(), head.id_, rows.v + i * rows.stride, d, v);
+    head.codec().write(page.data, d, at % kPageTokens, key, value);
   }
 }
 
@@ -180,26 +196,28 @@ void HeadCache::copy_token(size_t d, size_t index, PageData to, size_t slot) con
 }
 
 void SequenceCache::read_rows(const HeadCache& head, size_t first, std::span<float> out,
-                              PageRows rows) const {
+                              Plane plane) const {
   const size_t d = shape_.head_dim, end = first + out.size() / d;
   FATHOM_DCHECK(end <= head.length_);
   std::vector<float> whole(kPageTokens * d);
   for (size_t at = first; at < end;) {
     const size_t slot = at % kPageTokens, n = std::min(kPageTokens - slot, end - at);
-    rows(head.views_[at / kPageTokens], d, whole.data());
-    std::copy_n(whole.data() + slot * d, n * d, out.data() + (at - first) * d);
+    plane.rows(head.views_[at / kPageTokens], d, whole.data());
+    float* to = out.data() + (at - first) * d;
+    std::copy_n(whole.data() + slot * d, n * d, to);
+    for (size_t i = 0; plane.frame && i < n; ++i) plane.frame->leave(head.id_, to + i * d, d);
     at += n;
   }
 }
 
 void SequenceCache::read_keys(size_t layer, size_t kv_head, size_t first,
                               std::span<float> out) const {
-  read_rows(head(layer, kv_head), first, out, kernel::page_keys);
+  read_rows(head(layer, kv_head), first, out, {kernel::page_keys, codec(layer).key_frame()});
 }
 
 void SequenceCache::read_values(size_t layer, size_t kv_head, size_t first,
                                 std::span<float> out) const {
-  read_rows(head(layer, kv_head), first, out, kernel::page_values);
+  read_rows(head(layer, kv_head), first, out, {kernel::page_values, codec(layer).value_frame()});
 }
 
 // A plain page of these tokens; nothing where the pool is full.
@@ -217,7 +235,8 @@ std::optional<PageRef> SequenceCache::gather(const HeadCache& head, std::span<co
     head.copy_token(d, index, (*page)->data, slot);
     if (!values) continue;
     codec.read((*page)->data, d, slot, k.data(), v.data());
-    codec.write((*page)->data, d, slot, k.data(), values + slot * d);
+    codec.write((*page)->data, d, slot, k.data(),
+                framed(codec.value_frame(), head.id_, values + slot * d, d, v));
   }
   (*page)->first_position = (*page)->positions[0];
   return page;
@@ -257,15 +276,20 @@ void SequenceCache::keep(size_t layer, size_t kv_head, std::span<const int32_t> 
 }
 
 void SequenceCache::add_extra(size_t layer, size_t kv_head, const ExtraToken& tokens) {
-  ExtraToken& extra = heads_[layer * shape_.kv_heads + kv_head].extra_;
+  HeadCache& head = heads_[layer * shape_.kv_heads + kv_head];
+  ExtraToken& extra = head.extra_;
   const double total = extra.count + tokens.count;
   if (tokens.count == 0) return;
+  const size_t d = shape_.head_dim;
+  std::vector<float> k_memory, v_memory;
+  const float* k = framed(head.codec().key_frame(), head.id_, tokens.k.data(), d, k_memory);
+  const float* v = framed(head.codec().value_frame(), head.id_, tokens.v.data(), d, v_memory);
   extra.k.resize(shape_.head_dim);
   extra.v.resize(shape_.head_dim);
   const auto share = static_cast<float>(tokens.count / total);
   for (size_t c = 0; c < shape_.head_dim; ++c) {
-    extra.k[c] += share * (tokens.k[c] - extra.k[c]);
-    extra.v[c] += share * (tokens.v[c] - extra.v[c]);
+    extra.k[c] += share * (k[c] - extra.k[c]);
+    extra.v[c] += share * (v[c] - extra.v[c]);
   }
   extra.count = total;
 }

@@ -43,7 +43,7 @@ struct KeepState {
 // One more key of a head, which stands for tokens that were left out: seen by every query, its
 // logit raised by log(count).
 struct ExtraToken {
-  std::vector<float> k, v;  // [head_dim]
+  std::vector<float> k, v;  // [head_dim]; a HeadCache's: in its store's frame
   double count = 0;         // 0: there is none
 };
 
@@ -79,6 +79,7 @@ class HeadCache {
   friend class SequenceCache;
   const StoreCodec* codec_ = nullptr;  // the cache's Store has it
   ExtraToken extra_;
+  HeadId id_;
   std::vector<PageRef> pages_;
   std::vector<kernel::PageView> views_;
   size_t sealed_ = 0;  // leading pages that are known to be sealed
@@ -152,7 +153,11 @@ class SequenceCache {
 
  private:
   using PageRows = void (*)(const kernel::PageView&, size_t, float*);
-  void read_rows(const HeadCache& head, size_t first, std::span<float> out, PageRows rows) const;
+  struct Plane {
+    PageRows rows;       // of a page, in the store's frame
+    const Frame* frame;  // may be null
+  };
+  void read_rows(const HeadCache& head, size_t first, std::span<float> out, Plane plane) const;
   void extend_head(HeadCache& head, size_t tokens);
   std::optional<PageRef> gather(const HeadCache& head, std::span<const int32_t> tokens,
                                 const float* values);

@@ -214,7 +214,7 @@ void SparsePrefill::run_tile(const AttendLayer& layer, const SequenceRows& seque
   const size_t start = cache.length() - sequence.tokens;
   for (size_t r = 0; r < tile.rows; ++r) {
     const size_t row = (sequence.first_row + tile.first + r) * layer.heads + tile.head;
-    std::memcpy(w.q.data() + r * d, layer.q + row * d, d * sizeof(float));
+    std::memcpy(w.q.data() + r * d, layer.stored_q() + row * d, d * sizeof(float));
     w.positions[r] = static_cast<int32_t>(start + tile.first + r);
   }
   collect(head, cache, tile, w);

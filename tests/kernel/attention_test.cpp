@@ -234,11 +234,12 @@ TEST_P(Attend, EqualsSoftmaxInDouble) {
   }
 }
 
-constexpr std::pair<KvFormat, KvFormat> kCodedPairs[] = {{KvFormat::kQ8, KvFormat::kQ8},
-                                                         {KvFormat::kQ4, KvFormat::kQ4},
-                                                         {KvFormat::kQ2, KvFormat::kQ2},
-                                                         {KvFormat::kQ8, KvFormat::kQ4},
-                                                         {KvFormat::kQ4, KvFormat::kBF16}};
+constexpr std::pair<KvFormat, KvFormat> kCodedPairs[] = {
+    {KvFormat::kQ8, KvFormat::kQ8},   {KvFormat::kQ4, KvFormat::kQ4},
+    {KvFormat::kQ2, KvFormat::kQ2},   {KvFormat::kQ8, KvFormat::kQ4},
+    {KvFormat::kQ4, KvFormat::kBF16}, {KvFormat::kT4, KvFormat::kT4},
+    {KvFormat::kT2, KvFormat::kT2},   {KvFormat::kNf4, KvFormat::kNf4},
+    {KvFormat::kFp4, KvFormat::kFp4}, {KvFormat::kBfp4, KvFormat::kBfp4}};
 
 TEST_P(Attend, ReadsCodedPagesBesidePlainOnes) {
   for (const KvFormat format : kFormats) {

@@ -184,7 +184,8 @@ TEST(SparsePrefill, TheAccountCountsTiles) {
 TEST(SequenceCache, ReadsKeysOfEveryFormat) {
   ThreadPool threads(1);
   for (const KvFormat plain : {KvFormat::kF32, KvFormat::kF16, KvFormat::kBF16}) {
-    for (const KvFormat coded : {plain, KvFormat::kQ8, KvFormat::kQ4, KvFormat::kQ2}) {
+    for (const KvFormat coded : {plain, KvFormat::kQ8, KvFormat::kQ4, KvFormat::kQ2, KvFormat::kT4,
+                                 KvFormat::kT2, KvFormat::kNf4, KvFormat::kFp4, KvFormat::kBfp4}) {
       PagePool pages(size_t{64} << 20);
       SequenceCache cache(pages, make_coded_codec({"x", coded, coded, plain, 0}),
                           {1, kKvHeads, kDim});
@@ -199,7 +200,9 @@ TEST(SequenceCache, ReadsKeysOfEveryFormat) {
         const double want = text.k[((37 + i / kDim) * kKvHeads + 1) * kDim + i % kDim];
         worst = std::max(worst, std::abs(keys[i] - want));
       }
-      const double step = coded == KvFormat::kQ2 ? 1.4 : coded == KvFormat::kQ4 ? 0.3 : 0.03;
+      const double step = coded == KvFormat::kQ8 || coded == plain           ? 0.03
+                          : coded == KvFormat::kQ2 || coded == KvFormat::kT2 ? 1.6
+                                                                             : 0.6;
       EXPECT_LT(worst, plain == KvFormat::kF32 && coded == plain ? 1e-12 : step);
     }
   }

@@ -136,6 +136,12 @@ struct Avx2 {
   }
   FATHOM_SIMD I shr_i32(I a, int n) { return _mm256_srl_epi32(a, _mm_cvtsi32_si128(n)); }
   FATHOM_SIMD F bits_to_float(I a) { return _mm256_castsi256_ps(a); }
+  // table[index] for indices below 16.
+  FATHOM_SIMD F lookup16_float(const float* table, I index) {
+    const F low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index);
+    const F high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), index);
+    return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)));
+  }
 
   // --- bytes -------------------------------------------------------------------------------
   FATHOM_SIMD B load_bytes(const uint8_t* p) {

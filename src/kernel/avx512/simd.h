@@ -136,6 +136,10 @@ struct Avx512 {
   }
   FATHOM_SIMD I shr_i32(I a, int n) { return _mm512_srl_epi32(a, _mm_cvtsi32_si128(n)); }
   FATHOM_SIMD F bits_to_float(I a) { return _mm512_castsi512_ps(a); }
+  // table[index] for indices below 16.
+  FATHOM_SIMD F lookup16_float(const float* table, I index) {
+    return _mm512_permutexvar_ps(index, _mm512_loadu_ps(table));
+  }
 
   // --- bytes -------------------------------------------------------------------------------
   FATHOM_SIMD B load_bytes(const uint8_t* p) { return _mm512_loadu_si512(p); }

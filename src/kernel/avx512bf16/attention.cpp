@@ -85,6 +85,90 @@ FATHOM_INLINE void decode_table(const CodedPlane& p, uint32_t* out) {
   }
 }
 
+// The same where a group is kGroup lanes of a line and table(line, group) its 16 numbers.
+template <int kBits, size_t kGroup, class Table>
+FATHOM_INLINE void decode_lookup(const CodedPlane& p, uint32_t* out, Table table) {
+  constexpr size_t kPerByte = 8 / kBits;
+  constexpr int kMask = (1 << kBits) - 1;
+  const size_t lanes = p.shape.lanes;
+  const __m512i mask = _mm512_set1_epi32(kMask | kMask << 16), upper = _mm512_set1_epi32(16 << 16);
+  for (size_t line = 0; line < p.shape.lines; line += 2) {
+    const size_t second = line + 1 < p.shape.lines ? line + 1 : line;
+    const uint8_t* row = p.codes + line / kPerByte * lanes;
+    const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(line % kPerByte) * kBits);
+    for (size_t first = 0; first < lanes; first += kGroup) {
+      const __m512 t0 = table(line, first / kGroup), t1 = table(second, first / kGroup);
+      const __m512i both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(t1, t0));
+      const size_t end = first + kGroup < lanes ? first + kGroup : lanes;
+      for (size_t i = first; i < end; i += 16) {
+        const __m512i x = _mm512_srl_epi32(Avx512::load_bytes_i32(row + i), shift);
+        const __m512i spread = _mm512_or_si512(x, _mm512_slli_epi32(x, 16 - kBits));
+        const __m512i index = _mm512_or_si512(_mm512_and_si512(spread, mask), upper);
+        _mm512_storeu_si512(out + line / 2 * lanes + i, _mm512_permutexvar_epi16(index, both));
+      }
+    }
+  }
+}
+
+// Keys whose numbers lie in the lanes: number(code, line, lane) makes a code a number.
+template <int kBits, class Number>
+FATHOM_INLINE void decode_lanes(const CodedPlane& p, uint32_t* out, Number number) {
+  constexpr size_t kPerByte = 8 / kBits;
+  const __m512i mask = _mm512_set1_epi32((1 << kBits) - 1);
+  const size_t lanes = p.shape.lanes;
+  for (size_t line = 0; line < p.shape.lines; line += 2) {
+    const size_t second = line + 1 < p.shape.lines ? line + 1 : line;
+    const uint8_t* row = p.codes + line / kPerByte * lanes;
+    const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(line % kPerByte) * kBits);
+    for (size_t i = 0; i < lanes; i += 16) {
+      const __m512i x = _mm512_srl_epi32(Avx512::load_bytes_i32(row + i), shift);
+      const __m512i low = _mm512_and_si512(x, mask);
+      const __m512i high = _mm512_and_si512(_mm512_srli_epi32(x, kBits), mask);
+      _mm512_storeu_si512(out + line / 2 * lanes + i,
+                          interleave(number(_mm512_cvtepi32_ps(low), line, i),
+                                     number(_mm512_cvtepi32_ps(high), second, i)));
+    }
+  }
+}
+
+template <int kBits>
+FATHOM_INLINE void decode_token_pairs(Plane plane, const CodedPlane& p, uint32_t* out) {
+  if (plane == Plane::kKeys) {
+    decode_lanes<kBits>(p, out, [&](__m512 code, size_t line, size_t i) {
+      const float* n = p.numbers + line / 128 * 2 * p.shape.lanes + i;
+      return _mm512_fmadd_ps(code, _mm512_loadu_ps(n), _mm512_loadu_ps(n + p.shape.lanes));
+    });
+  } else {
+    const __m512 steps = _mm512_cvtepi32_ps(Avx512::iota(0));
+    decode_lookup<kBits, 128>(p, out, [&](size_t line, size_t group) {
+      const float* n = p.numbers + 2 * (line * p.lane_groups + group);
+      return _mm512_fmadd_ps(steps, _mm512_set1_ps(n[0]), _mm512_set1_ps(n[1]));
+    });
+  }
+}
+
+FATHOM_INLINE void decode_level_pairs(const float* levels, const CodedPlane& p, uint32_t* out) {
+  const __m512 all = _mm512_loadu_ps(levels);
+  decode_lookup<4, 64>(p, out, [&](size_t line, size_t group) {
+    return _mm512_mul_ps(all, _mm512_set1_ps(p.numbers[line * p.lane_groups + group]));
+  });
+}
+
+FATHOM_INLINE void decode_bfp_pairs(Plane plane, const CodedPlane& p, uint32_t* out) {
+  const __m512 middle = _mm512_set1_ps(8.0f);
+  if (plane == Plane::kKeys) {
+    decode_lanes<4>(p, out, [&](__m512 code, size_t line, size_t i) {
+      const float* step = p.numbers + line / kCodeGroup * p.shape.lanes + i;
+      return _mm512_mul_ps(_mm512_sub_ps(code, middle), _mm512_loadu_ps(step));
+    });
+  } else {
+    const __m512 steps = _mm512_sub_ps(_mm512_cvtepi32_ps(Avx512::iota(0)), middle);
+    decode_lookup<4, kCodeGroup>(p, out, [&](size_t line, size_t group) {
+      return _mm512_mul_ps(steps, _mm512_set1_ps(p.numbers[line * p.lane_groups + group]));
+    });
+  }
+}
+
 // A plane as BF16 pairs: as it lies, or decoded into `scratch`.
 FATHOM_INLINE const uint32_t* pairs_of(const AttendArgs& a, const PageView& page, Plane plane,
                                        const AttendScratch& s) {
@@ -100,6 +184,11 @@ FATHOM_INLINE const uint32_t* pairs_of(const AttendArgs& a, const PageView& page
   if (format == KvFormat::kQ4 && !square) decode_table<4, 0>(coded, out);
   if (format == KvFormat::kQ2 && square) decode_table<2, kPageTokens>(coded, out);
   if (format == KvFormat::kQ2 && !square) decode_table<2, 0>(coded, out);
+  if (format == KvFormat::kT4) decode_token_pairs<4>(plane, coded, out);
+  if (format == KvFormat::kT2) decode_token_pairs<2>(plane, coded, out);
+  if (format == KvFormat::kNf4) decode_level_pairs(kNf4Levels, coded, out);
+  if (format == KvFormat::kFp4) decode_level_pairs(kFp4Levels, coded, out);
+  if (format == KvFormat::kBfp4) decode_bfp_pairs(plane, coded, out);
   return out;
 }
 

@@ -100,18 +100,26 @@ struct CodedPlane {
   static FATHOM_INLINE CodedPlane open(KvFormat format, Plane plane, size_t head_dim,
                                        const void* page, float* scratch) {
     const PlaneShape shape = plane_shape(plane, head_dim);
-    const size_t lane_groups = (shape.lanes + kCodeGroup - 1) / kCodeGroup;
-    const size_t line_groups = (shape.lines + kCodeGroup - 1) / kCodeGroup;
-    const size_t per_byte = format == KvFormat::kQ4 ? 2 : 4;
+    const CodeGroup group = code_group(format, plane);
+    const size_t lane_groups = (shape.lanes + group.lanes - 1) / group.lanes;
+    const size_t line_groups = (shape.lines + group.lines - 1) / group.lines;
+    const size_t per_byte = static_cast<size_t>(8 / code_bits(format));
     const size_t rows = format == KvFormat::kQ8 ? (shape.lines + 1) / 2 * 2
                                                 : (shape.lines + per_byte - 1) / per_byte;
-    const bool by_lane = format == KvFormat::kQ8 && plane == Plane::kKeys;
-    const size_t scales = by_lane ? line_groups * shape.lanes : shape.lines * lane_groups;
-    const size_t count = format == KvFormat::kQ8 ? scales : 2 * scales;
+    const size_t scales = line_groups * lane_groups;
+    const bool pairs = format == KvFormat::kQ4 || format == KvFormat::kQ2 ||
+                       format == KvFormat::kT4 || format == KvFormat::kT2;
+    const size_t count = pairs ? 2 * scales : scales;
     const uint8_t* codes = static_cast<const uint8_t*>(page);
-    const uint8_t* halves = codes + rows * shape.lanes;
-    for (size_t i = 0; i < count; i += V::kLanes)
-      V::store(scratch + i, V::load_f16(halves + 2 * i));
+    const uint8_t* numbers = codes + rows * shape.lanes;
+    for (size_t i = 0; i < count; i += V::kLanes) {
+      if (format == KvFormat::kBfp4) {  // exponents
+        const auto bits = V::template shl_i32<23>(V::load_bytes_i32(numbers + i));
+        V::store(scratch + i, V::bits_to_float(bits));
+      } else {
+        V::store(scratch + i, V::load_f16(numbers + 2 * i));
+      }
+    }
     return {shape, lane_groups, codes, scratch};
   }
 };
@@ -145,11 +153,62 @@ FATHOM_INLINE void decode_affine(const CodedPlane& p, float* out) {
     }
   }
 }
+// Codes of kBits, each made a number by number(codes, line, lane).
+template <class V, int kBits, class Number>
+FATHOM_INLINE void decode_each(const CodedPlane& p, float* out, Number number) {
+  constexpr size_t kPerByte = 8 / kBits;
+  for (size_t line = 0; line < p.shape.lines; ++line) {
+    const uint8_t* codes = p.codes + line / kPerByte * p.shape.lanes;
+    const int shift = static_cast<int>(line % kPerByte) * kBits;
+    for (size_t i = 0; i < p.shape.lanes; i += V::kLanes) {
+      const auto code =
+          V::and_i32(V::shr_i32(V::load_bytes_i32(codes + i), shift), (1 << kBits) - 1);
+      V::store(out + line * p.shape.lanes + i, number(code, line, i));
+    }
+  }
+}
+// kT4, kT2: one (s, m) for a token.
+template <class V, int kBits>
+FATHOM_INLINE void decode_token(Plane plane, const CodedPlane& p, float* out) {
+  const size_t lanes = p.shape.lanes;
+  if (plane == Plane::kKeys) {
+    decode_each<V, kBits>(p, out, [&](auto code, size_t line, size_t i) {
+      const float* n = p.numbers + line / 128 * 2 * lanes + i;
+      return V::fma(V::to_float(code), V::load(n), V::load(n + lanes));
+    });
+  } else {
+    decode_each<V, kBits>(p, out, [&](auto code, size_t line, size_t i) {
+      const float* n = p.numbers + 2 * (line * p.lane_groups + i / 128);
+      return V::fma(V::to_float(code), V::set1(n[0]), V::set1(n[1]));
+    });
+  }
+}
+template <class V>
+FATHOM_INLINE void decode_levels(const float* levels, const CodedPlane& p, float* out) {
+  decode_each<V, 4>(p, out, [&](auto code, size_t line, size_t i) {
+    const auto scale = V::set1(p.numbers[line * p.lane_groups + i / 64]);
+    return V::mul(V::lookup16_float(levels, code), scale);
+  });
+}
+template <class V>
+FATHOM_INLINE void decode_bfp(Plane plane, const CodedPlane& p, float* out) {
+  decode_each<V, 4>(p, out, [&](auto code, size_t line, size_t i) {
+    const auto step = plane == Plane::kKeys
+                          ? V::load(p.numbers + line / kCodeGroup * p.shape.lanes + i)
+                          : V::set1(p.numbers[line * p.lane_groups + i / kCodeGroup]);
+    return V::mul(V::to_float(V::sub_i32(code, 8)), step);
+  });
+}
 template <class V>
 FATHOM_INLINE void decode_plane(KvFormat format, Plane plane, const CodedPlane& p, float* out) {
   if (format == KvFormat::kQ8) decode_q8<V>(plane, p, out);
   if (format == KvFormat::kQ4) decode_affine<V, 4>(p, out);
   if (format == KvFormat::kQ2) decode_affine<V, 2>(p, out);
+  if (format == KvFormat::kT4) decode_token<V, 4>(plane, p, out);
+  if (format == KvFormat::kT2) decode_token<V, 2>(plane, p, out);
+  if (format == KvFormat::kNf4) decode_levels<V>(kNf4Levels, p, out);
+  if (format == KvFormat::kFp4) decode_levels<V>(kFp4Levels, p, out);
+  if (format == KvFormat::kBfp4) decode_bfp<V>(plane, p, out);
 }
 
 template <class V, KvFormat kFormat, PageRead kRead>
@@ -266,11 +325,8 @@ FATHOM_INLINE void weigh_rows(const Reader& page, const float* p, const float* d
 FATHOM_INLINE void prefetch_plane(KvFormat format, Plane plane, size_t head_dim, const void* data,
                                   Part part) {
   const PlaneShape shape = plane_shape(plane, head_dim);
-  const size_t bits = format == KvFormat::kF32  ? 32
-                      : format == KvFormat::kQ8 ? 8
-                      : format == KvFormat::kQ4 ? 4
-                      : format == KvFormat::kQ2 ? 2
-                                                : 16;
+  const size_t plain = format == KvFormat::kF32 ? 32 : 16;
+  const size_t bits = is_coded(format) ? static_cast<size_t>(code_bits(format)) : plain;
   const size_t lines = shape.lines * shape.lanes * bits / 8 / 64;
   for (size_t i = lines * part.index / part.count; i < lines * (part.index + 1) / part.count; ++i) {
     __builtin_prefetch(static_cast<const char*>(data) + 64 * i, 0, 2);

@@ -19,7 +19,10 @@ void code_page(const StoreCodec& codec, Replay& replay, size_t kv_head, size_t f
   Buffer<std::byte> plain(codec.page_bytes(d)), coded(sealed ? codec.sealed_bytes(d) : 1);
   float* k = replay.k.data() + (kv_head * r.tokens() + first) * d;
   float* v = replay.v.data() + (kv_head * r.tokens() + first) * d;
+  const HeadId head{r.layer(), kv_head};
   for (size_t t = 0; t < tokens; ++t) {
+    if (codec.key_frame()) codec.key_frame()->enter(head, k + t * d, d);
+    if (codec.value_frame()) codec.value_frame()->enter(head, v + t * d, d);
     codec.write({plain.data()}, d, t, k + t * d, v + t * d);
   }
   if (sealed) codec.seal({plain.data()}, d, {coded.data()});
@@ -29,7 +32,22 @@ void code_page(const StoreCodec& codec, Replay& replay, size_t kv_head, size_t f
     } else {
       codec.read({plain.data()}, d, t, k + t * d, v + t * d);
     }
+    if (codec.key_frame()) codec.key_frame()->leave(head, k + t * d, d);
+    if (codec.value_frame()) codec.value_frame()->leave(head, v + t * d, d);
   }
+}
+
+// A recording has no weights to take the norms from: those of the prompt's keys, for every layer up
+// to the recorded one.
+KeyNorms prompt_norms(const Recording& r) {
+  const size_t d = r.head_dim();
+  KeyNorms norms{r.kv_heads(), d, std::vector<float>((r.layer() + 1) * r.kv_heads() * d)};
+  for (size_t h = 0; h < r.kv_heads(); ++h) {
+    const HeadView head = r.head(h, r.prompt());
+    float* of_head = norms.norms.data() + (r.layer() * r.kv_heads() + h) * d;
+    for (size_t i = 0; i < r.prompt() * d; ++i) of_head[i % d] += head.k[i] * head.k[i];
+  }
+  return norms;
 }
 
 // From [kv_heads][tokens][head_dim] to the prompt's [tokens, kv_heads, head_dim].
@@ -50,9 +68,11 @@ ReplayTensor prompt_tensor(const char* name, const Recording& r, const std::vect
 void replay_store(Replay& replay) {
   if (!replay.policy.store) return;
   const Recording& r = replay.recording;
+  Store store = replay.policy.store;
+  if (store.needs_key_norms()) store.bind(prompt_norms(r));
   const size_t pages = ceil_div(r.prompt(), kPageTokens);
   replay.pool.run(r.kv_heads() * pages, [&](size_t i, int) {
-    code_page(replay.policy.store.of(r.layer()), replay, i / pages, i % pages * kPageTokens);
+    code_page(store.of(r.layer()), replay, i / pages, i % pages * kPageTokens);
   });
   replay.tensors.push_back(prompt_tensor("k_decoded", r, replay.k));
   replay.tensors.push_back(prompt_tensor("v_decoded", r, replay.v));

@@ -1,14 +1,16 @@
 // STORE: how a page's keys and values are encoded.
 //
 // A codec is stateless and shared: safe to use from any thread, for pages that no two threads write
-// at once. Rows arrive as floats, keys rotated.
+// at once. Rows arrive as floats, keys rotated; where the codec has a frame (frame.h), in that.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "kernel/attention.h"
+#include "kv/store/frame.h"
 
 namespace fathom::kv {
 
@@ -33,6 +35,14 @@ class StoreCodec {
   bool seals() const {
     return sealed_key_format() != format() || sealed_value_format() != format();
   }
+
+  // In which keys and values are written and read; null: the model's.
+  virtual const Frame* key_frame() const { return nullptr; }
+  virtual const Frame* value_frame() const { return nullptr; }
+  // Whether the keys' frame depends on the model; bound() then gives the codec for that model.
+  // Until it is asked for, channels stay in the model's order.
+  virtual bool needs_key_norms() const { return false; }
+  virtual std::shared_ptr<const StoreCodec> bound(const KeyNorms&) const { return nullptr; }
 
   // Bytes of a page of 64 tokens of one kv head, keys first, each part 64-byte aligned.
   virtual size_t key_bytes(size_t head_dim) const = 0;

@@ -26,6 +26,15 @@ class CodedCodec final : public StoreCodec {
   kernel::KvFormat sealed_key_format() const override { return format_.keys; }
   kernel::KvFormat sealed_value_format() const override { return format_.values; }
   size_t tail() const override { return format_.tail; }
+  const Frame* key_frame() const override { return format_.key_frame.get(); }
+  const Frame* value_frame() const override { return format_.value_frame.get(); }
+  bool needs_key_norms() const override { return format_.sort_keys; }
+  std::shared_ptr<const StoreCodec> bound(const KeyNorms& norms) const override {
+    CodedFormat format = format_;
+    format.sort_keys = false;
+    format.key_frame = sorted_frame(norms);
+    return make_coded_codec(format);
+  }
 
   size_t key_bytes(size_t d) const override { return plain_->key_bytes(d); }
   size_t value_bytes(size_t d) const override { return plain_->value_bytes(d); }
@@ -79,12 +88,13 @@ class CodedCodec final : public StoreCodec {
     }
     std::byte* to_values = to.bytes + sealed_key_bytes(d);
     if (is_coded(format_.keys)) {
-      kernel::encode_plane(format_.keys, Plane::kKeys, d, keys.data(), to.bytes);
+      kernel::encode_plane(format_.keys, Plane::kKeys, d, keys.data(), to.bytes, format_.key_clip);
     } else {
       std::memcpy(to.bytes, from.bytes, key_bytes(d));
     }
     if (is_coded(format_.values)) {
-      kernel::encode_plane(format_.values, Plane::kValues, d, values.data(), to_values);
+      kernel::encode_plane(format_.values, Plane::kValues, d, values.data(), to_values,
+                           format_.value_clip);
     } else {
       std::memcpy(to_values, from.bytes + key_bytes(d), value_bytes(d));
     }
@@ -120,6 +130,11 @@ CodedFormat join_sides(const CodedFormat& keys, const CodedFormat& values) {
   both.keys = keys.keys;
   both.values = values.values;
   both.tail = std::max(keys.tail, values.tail);
+  both.key_clip = keys.key_clip;
+  both.key_frame = keys.key_frame;
+  both.sort_keys = keys.sort_keys;
+  both.value_clip = values.value_clip;
+  both.value_frame = values.value_frame;
   return both;
 }
 

@@ -1,6 +1,4 @@
-// Integer codes for keys and values apart: q8 (Q8_0's blocks), k4v4 and k2v2 (KIVI,
-// arXiv:2402.02750: keys in groups of 32 tokens of a channel, values in groups of 32 channels of a
-// token, asymmetric), and their mixtures. Layouts: kernel/page_code.h.
+// Codes for keys and values apart: kernel/page_code.h has the formats and where they come from.
 //
 // Pages are filled in a plain format and coded when they are full and `tail` tokens behind the end:
 // what was read last stays in full precision. A format whose keys and values are plain codes
@@ -14,10 +12,13 @@
 namespace fathom::kv {
 
 struct CodedFormat {
-  std::string name;               // as it would be typed
-  kernel::KvFormat keys, values;  // of full pages: coded, or equal to `plain`
-  kernel::KvFormat plain;         // of pages that are being filled
-  size_t tail = 0;                // tokens
+  std::string name;                    // as it would be typed
+  kernel::KvFormat keys, values;       // of full pages: coded, or equal to `plain`
+  kernel::KvFormat plain;              // of pages that are being filled
+  size_t tail = 0;                     // tokens
+  float key_clip = 1, value_clip = 1;  // share of a group's range that codes cover: kT4, kT2
+  std::shared_ptr<const Frame> key_frame = {}, value_frame = {};  // null: the model's
+  bool sort_keys = false;  // by the model's norms, which bound() brings
 };
 
 // The keys of one format and the values of another: "keys/values". The longer tail counts. Throws

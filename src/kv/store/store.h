@@ -36,6 +36,10 @@ class Store {
     return *rest_;
   }
 
+  // Gives the codecs that want it what is known of the model's keys.
+  bool needs_key_norms() const;
+  void bind(const KeyNorms& norms);
+
   // Throws Error(kUsage) where a range names a layer that a model of so many layers has not.
   void require_layers(size_t layers) const;
 
