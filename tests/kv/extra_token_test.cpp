@@ -6,6 +6,7 @@
 #include <random>
 
 #include "kv/attend.h"
+#include "kv/store/coded.h"
 #include "kv/store/plain.h"
 
 namespace fathom::kv {
@@ -42,8 +43,11 @@ std::vector<double> attend(const float* q, std::span<const float> k, std::span<c
 // A cache whose heads hold `kept` tokens at the end of `length`, and what they are.
 struct Made {
   PagePool pages{size_t{64} << 20};
-  SequenceCache cache{pages, make_plain_codec(kernel::KvFormat::kF32), {1, kKvHeads, kDim}};
+  SequenceCache cache;
   std::vector<float> k[kKvHeads], v[kKvHeads];
+
+  explicit Made(Store store = make_plain_codec(kernel::KvFormat::kF32))
+      : cache(pages, std::move(store), {1, kKvHeads, kDim}) {}
 
   void append(size_t tokens, uint64_t seed) {
     const size_t first = cache.length();
@@ -80,8 +84,12 @@ void expect_attention(Made& made, Attender& attender, size_t tokens, float soft_
       std::vector<double> weight(keys.size() / kDim, 1.0);
       const ExtraToken& extra = cache.head(0, kvh).extra();
       if (extra.count > 0) {
-        keys.insert(keys.end(), extra.k.begin(), extra.k.end());
-        values.insert(values.end(), extra.v.begin(), extra.v.end());
+        std::vector<float> extra_k = extra.k, extra_v = extra.v;
+        const StoreCodec& codec = cache.codec(0);
+        if (codec.key_frame()) codec.key_frame()->leave({0, kvh}, extra_k.data(), kDim);
+        if (codec.value_frame()) codec.value_frame()->leave({0, kvh}, extra_v.data(), kDim);
+        keys.insert(keys.end(), extra_k.begin(), extra_k.end());
+        values.insert(values.end(), extra_v.begin(), extra_v.end());
         weight.push_back(extra.count);
       }
       const size_t row = (t * kHeads + h) * kDim;
@@ -117,6 +125,22 @@ TEST(ExtraToken, FetchedKeysJoinIt) {
   made.append(300, 4);
   made.cache.add_extra(0, 0, {normals(kDim, 5), normals(kDim, 6), 1000.0});
   expect_attention(made, attender, 1, 0);
+}
+
+// A store that keeps channels in another basis keeps the extra token there, too.
+TEST(ExtraToken, LiesInTheStoresFrame) {
+  constexpr kernel::KvFormat kF32 = kernel::KvFormat::kF32;
+  ThreadPool pool(2);
+  Attender attender(pool, kernel::default_kernels());
+  CodedFormat format{"rotated", kF32, kF32, kF32};
+  format.key_frame = format.value_frame = hadamard_frame();
+  Made made(make_coded_codec(format));
+  made.append(300, 4);
+  const auto k = normals(kDim, 5);
+  made.cache.add_extra(0, 0, {k, normals(kDim, 6), 1000.0});
+  EXPECT_NE(made.cache.head(0, 0).extra().k, k);
+  expect_attention(made, attender, 1, 0);
+  expect_attention(made, attender, 70, 5);
 }
 
 // Later ones join earlier ones as if all had been dropped at once; a cut to nothing forgets them.
