@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "cli/recommended.h"
 
 namespace fathom::cli {
 namespace {
@@ -62,7 +63,11 @@ void ModelArgs::add_to(CLI::App& command) {
   command.add_option("-b,--batch-size", batch, "Tokens read in one step")
       ->group(group)
       ->capture_default_str();
-  command.add_option("--kv", kv, "Cache policy, e.g. \"store=f16\"; see `fathom policies`")
+  command
+      .add_option(
+          "--kv", kv,
+          "Cache policy, e.g. \"store=f16\"; see `fathom policies`; auto: what `fathom recommend` "
+          "found for this model")
       ->group(group);
   command.add_option("--kv-memory", kv_memory, "Most memory for the cache, e.g. 4GiB")
       ->group(group);
@@ -75,7 +80,7 @@ ModelOptions ModelArgs::options() const {
   o.threads = threads;
   o.context = context;
   o.batch = batch;
-  o.kv = kv;
+  o.kv = kv == "auto" ? recommended_policy(path()) : kv;
   if (!kv_memory.empty()) o.kv_bytes = parse_bytes("--kv-memory", kv_memory);
   return o;
 }

@@ -33,12 +33,11 @@ std::string measure_table(const ProfileReport& report, const HeadMeasure& measur
 std::string share_cell(double value) { return fmt::format("{:>7.1f}%", 100 * value); }
 
 std::string policy_row(const eval::PolicyRecall& p) {
-  std::string out = fmt::format("    {:<58}", p.policy);
-  if (!p.refused.empty()) return out + " " + p.refused + "\n";
-  out += p.prefill ? share_cell(p.prefill->read) + share_cell(p.prefill->recall)
-                   : fmt::format("{:>8}{:>8}", "all", "");
-  return out + share_cell(p.steps.read) + share_cell(p.steps.recall) + share_cell(p.steps.worst) +
-         "\n";
+  if (!p.refused.empty()) return fmt::format("{:>42}  {}\n", "refused", p.refused);
+  const std::string prompt = p.prefill ? share_cell(p.prefill->read) + share_cell(p.prefill->recall)
+                                       : fmt::format("{:>8}{:>8}", "all", "");
+  return fmt::format("  {}{}{}{}  {}\n", prompt, share_cell(p.steps.read),
+                     share_cell(p.steps.recall), share_cell(p.steps.worst), p.policy);
 }
 
 Json stage_json(const eval::StageRecall& s) {
@@ -103,10 +102,10 @@ std::string profile_text(const ProfileReport& report) {
   if (report.layers.empty() || report.layers[0].policies.empty()) return out;
   out += fmt::format(
       "what policies read: of the prompt's {} tokens while it is read, of all while the last {} "
-      "are written;\nrecall: the share of dense attention that lies on it\n{:<62}{:>8}{:>8}{:>8}"
+      "are written;\nrecall: the share of dense attention that lies on it\n  {:>8}{:>8}{:>8}"
       "{:>8}{:>8}\n",
-      grouped(report.prompt), report.tokens - report.prompt, "", "prompt", "recall", "steps",
-      "recall", "worst");
+      grouped(report.prompt), report.tokens - report.prompt, "prompt", "recall", "steps", "recall",
+      "worst");
   for (const LayerResult& layer : report.layers) {
     out += fmt::format("  layer {}\n", layer.profile.layer);
     for (const eval::PolicyRecall& p : layer.policies) out += policy_row(p);

@@ -70,8 +70,9 @@ std::string write_text(const std::string& name, const std::string& text) {
 TEST(Cli, HelpTeachesEveryCommand) {
   const Outcome all = fathom("--help");
   EXPECT_EQ(all.code, 0);
-  for (const char* command : {"run", "chat", "demo", "inspect", "tokenize", "logits", "template",
-                              "synth", "quantize", "perplexity", "policies", "replay", "profile"}) {
+  for (const char* command :
+       {"run", "chat", "demo", "inspect", "tokenize", "logits", "template", "synth", "quantize",
+        "perplexity", "policies", "replay", "profile", "recommend"}) {
     EXPECT_NE(all.out.find(command), std::string::npos) << command;
     const Outcome one = fathom(std::string(command) + " --help");
     EXPECT_EQ(one.code, 0) << command;
@@ -515,6 +516,37 @@ TEST(Cli, ProfileLooksAtEveryHeadAndWritesAPageAndRecordings) {
   EXPECT_NE(table.out.find("layer   1"), std::string::npos) << table.out << table.err;
   EXPECT_EQ(fathom("profile -f " + shell_word(file) + " --layers 99").code, 2);
   EXPECT_EQ(fathom("profile -f " + shell_word(file) + " --layers 0-").code, 2);
+}
+
+TEST(Cli, WhatIsRecommendedIsWhatAutoUses) {
+  const fs::path home = temporary() / "config";
+  ASSERT_EQ(setenv("XDG_CONFIG_HOME", home.c_str(), 1), 0);
+  const Outcome before = fathom("run -p x -n 1 --kv auto");
+  EXPECT_EQ(before.code, 2);
+  EXPECT_NE(before.err.find("hint: fathom recommend"), std::string::npos) << before.err;
+  const std::string search =
+      "recommend --memory 22MiB --length 2k --minutes 0.01 --windows 2 -t 2 --loss 5%";
+  const Outcome dry = fathom(search + " --dry-run");
+  EXPECT_EQ(dry.code, 0) << dry.err;
+  EXPECT_NE(dry.out.find("<- chosen"), std::string::npos) << dry.out;
+  EXPECT_EQ(fathom("run -p x -n 1 --kv auto").code, 2) << "a dry run keeps nothing";
+  const Outcome found = fathom(search + " --json");
+  ASSERT_EQ(found.code, 0) << found.err;
+  const json j = found.parsed();
+  EXPECT_GE(j["evidence"].size(), 5u);
+  // The same contents under another name.
+  const fs::path copy = temporary() / "copy.gguf";
+  fs::copy_file(test::bundled_model(), copy);
+  const Outcome after = fathom("run " + shell_word(copy) + " -p x -n 1 --kv auto --json");
+  ASSERT_EQ(after.code, 0) << after.err;
+  const std::string used = after.parsed()["kv"], kept = j["kv"];
+  EXPECT_EQ(used.substr(0, used.find(' ')), kept.substr(0, kept.find(' ')));
+  std::ofstream(copy, std::ios::app) << "x";
+  EXPECT_EQ(fathom("run " + shell_word(copy) + " -p x -n 1 --kv auto").code, 2)
+      << "another model's contents";
+  EXPECT_EQ(fathom("recommend --memory 22MiB --length 2k --loss nothing").code, 2);
+  EXPECT_EQ(fathom("recommend --memory 1MiB --length 2k").code, 5);
+  unsetenv("XDG_CONFIG_HOME");
 }
 
 }  // namespace
