@@ -11,6 +11,9 @@ size_t available_memory();
 // The largest resident size this process ever had.
 size_t peak_memory();
 
+// The resident size now.
+size_t resident_memory();
+
 // "1.5 GiB", "900 MiB", "12 KiB"
 std::string human_bytes(double bytes);
 // "4096", "16k", "1.5GiB": digits with a binary suffix k, M, G (iB). Throws Error(kUsage) for the

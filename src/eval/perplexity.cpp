@@ -1,9 +1,11 @@
 #include "eval/perplexity.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/progress.h"
 
 namespace fathom::eval {
@@ -84,6 +86,43 @@ Perplexity perplexity(engine::Engine& engine, std::span<const TokenId> tokens, s
   const double variance = std::max(0.0, sums.squares / n - mean * mean);
   result.standard_error = result.value * std::sqrt(variance / std::max(1.0, n - 1));
   return result;
+}
+
+std::vector<StreamSegment> stream_perplexity(engine::Engine& engine,
+                                             std::span<const TokenId> tokens, size_t segment,
+                                             const Progress& progress) {
+  using Clock = std::chrono::steady_clock;
+  engine::Runner& runner = engine.runner();
+  const size_t vocab = runner.config().vocab;
+  kv::SequenceCache cache = runner.new_cache();
+  std::vector<StreamSegment> out;
+  std::vector<double> nll;
+  double sum = 0, seconds = 0;
+  size_t scored = 0;
+  const auto close = [&](size_t end) {
+    out.push_back({end, std::exp(sum / static_cast<double>(std::max<size_t>(1, scored))), seconds,
+                   cache.bytes(), resident_memory()});
+    sum = seconds = 0;
+    scored = 0;
+  };
+  for (size_t at = 0; at + 1 < tokens.size();) {
+    const size_t n = std::min(step_size(runner), tokens.size() - 1 - at);
+    const engine::StepPart part{&cache, tokens.subspan(at, n), Outputs::kAll};
+    const auto start = Clock::now();
+    const std::span<const float> logits = runner.step({&part, 1});
+    seconds += std::chrono::duration<double>(Clock::now() - start).count();
+    nll.resize(n);
+    runner.threads().run(n, [&](size_t i, int) {
+      nll[i] = surprise(logits.subspan(i * vocab, vocab), tokens[at + i + 1]);
+    });
+    for (const double x : nll) sum += x;
+    scored += n;
+    at += n;
+    const bool go_on = report(progress, {"scoring", at, tokens.size() - 1, "tokens"});
+    if (scored >= segment || at + 1 == tokens.size() || !go_on) close(at);
+    if (!go_on) break;
+  }
+  return out;
 }
 
 }  // namespace fathom::eval

@@ -6,6 +6,7 @@
 #include <fathom/options.h>
 
 #include <span>
+#include <vector>
 
 #include "engine/engine.h"
 
@@ -21,5 +22,22 @@ struct Perplexity {
 // Reports "scoring" in tokens. Throws Error(kUsage) where the text is shorter than a chunk.
 Perplexity perplexity(engine::Engine& engine, std::span<const engine::TokenId> tokens, size_t chunk,
                       const Progress& progress = {});
+
+// A piece of a text that is read as one sequence.
+struct StreamSegment {
+  size_t end = 0;             // tokens of the text up to its end
+  double perplexity = 0;      // of its tokens
+  double seconds = 0;         // of reading them; scoring is left out
+  size_t kv_bytes = 0;        // of the cache at its end
+  size_t resident_bytes = 0;  // of the process
+};
+
+// Reads the text as one sequence in steps of the runner's batch, as if it had been written so far,
+// and scores every token but the first; a policy that evicts while decoding is asked all along.
+// Segments are `segment` tokens long, rounded to steps. Reports "scoring" in tokens; what was read
+// before an early end is returned. Throws Error(kTooLong) beyond the context.
+std::vector<StreamSegment> stream_perplexity(engine::Engine& engine,
+                                             std::span<const engine::TokenId> tokens,
+                                             size_t segment, const Progress& progress = {});
 
 }  // namespace fathom::eval
