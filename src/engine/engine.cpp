@@ -61,13 +61,16 @@ MemoryPlan plan_memory(const model::Config& config, size_t weights, const kv::Po
   const size_t room = options.kv_bytes > 0     ? options.kv_bytes
                       : plan.available > fixed ? plan.available - fixed
                                                : 0;
-  plan.largest_context = price.tokens(room);
+  const auto bytes = [&](size_t context) {
+    return price.bytes(held_tokens(config, policy, context, options.batch));
+  };
+  plan.largest_context = bytes(kMaxContext) <= room ? kMaxContext : price.tokens(room);
   plan.context = options.context > 0 ? options.context
                                      : std::min(config.trained_context, plan.largest_context);
   if (plan.context > plan.largest_context || plan.context == 0) {
     throw with_hint(
         out_of_memory("--ctx", "{} tokens of context need {}, but {} is there for the cache",
-                      plan.context, human_bytes(double(price.bytes(plan.context))),
+                      plan.context, human_bytes(double(bytes(plan.context))),
                       human_bytes(double(room))),
         fmt::format("the largest context that fits is {}; a smaller store format (--kv) or more "
                     "memory (--kv-memory) makes room",

@@ -9,7 +9,6 @@
 #include "engine/key_norms.h"
 
 namespace fathom::engine {
-
 namespace {
 
 kv::Policy with_key_norms(kv::Policy policy, const model::Model& model, ThreadPool& pool) {
@@ -18,6 +17,14 @@ kv::Policy with_key_norms(kv::Policy policy, const model::Model& model, ThreadPo
 }
 
 }  // namespace
+
+size_t held_tokens(const model::Config& c, const kv::Policy& policy, size_t context, size_t batch) {
+  const size_t bound = policy.keep ? policy.keep->bound() : 0;
+  if (bound == 0) return context;
+  // What stays of one head is gathered before what it was is given back.
+  const size_t moved = ceil_div(bound, c.layers * c.kv_heads);
+  return std::min(context, bound + batch + moved + 3 * kernel::kPageTokens);
+}
 
 CachePrice cache_price(const model::Config& c, const kv::Policy& policy, size_t batch) {
   CachePrice price;

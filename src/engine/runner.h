@@ -118,6 +118,10 @@ struct CachePrice {
     return room <= extra_bytes ? 0 : (room - extra_bytes) / page_bytes * kernel::kPageTokens;
   }
 };
+// Tokens of a head that are in the cache at most, while a text of `context` tokens is read in steps
+// of `batch`: all of them, or what a bounded KEEP policy leaves, a step, and room to move them.
+size_t held_tokens(const model::Config& config, const kv::Policy& policy, size_t context,
+                   size_t batch);
 CachePrice cache_price(const model::Config& config, const kv::Policy& policy, size_t batch);
 
 }  // namespace fathom::engine

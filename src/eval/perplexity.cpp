@@ -93,6 +93,16 @@ std::vector<StreamSegment> stream_perplexity(engine::Engine& engine,
                                              const Progress& progress) {
   using Clock = std::chrono::steady_clock;
   engine::Runner& runner = engine.runner();
+  if (tokens.size() > engine.context() + 1) {
+    throw with_hint(
+        Error(ErrorCode::kTooLong, "text",
+              fmt::format("{} tokens do not fit into the context of {}", tokens.size(),
+                          engine.context())),
+        fmt::format(
+            "ask for more with --ctx {}; --kv \"keep=streaming(positions=slots)\" bounds the "
+            "cache",
+            tokens.size()));
+  }
   const size_t vocab = runner.config().vocab;
   kv::SequenceCache cache = runner.new_cache();
   std::vector<StreamSegment> out;

@@ -26,13 +26,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Tokens that the cache of a candidate holds at most.
-size_t cached_tokens(const Candidate& c, size_t length, size_t batch) {
-  if (c.keep >= 1) return length;
-  const auto kept = static_cast<size_t>(c.keep * static_cast<double>(length));
-  return std::min(length, kept + batch + kernel::kPageTokens);
-}
-
 // Sums of a window's positions.
 struct WindowSums {
   double nll = 0, kl = 0, same = 0;
@@ -140,10 +133,11 @@ class Search {
   size_t room() const { return options_.memory - out_.fixed_bytes; }
 
   size_t bytes(const Candidate& c) const {
-    const kv::Policy policy =
-        kv::make_policy(kv::parse_policy("store=" + c.store), engine_.runner().kernels().native_kv);
-    return engine::cache_price(engine_.model().config(), policy, batch())
-        .bytes(cached_tokens(c, options_.length, batch()));
+    const kv::Policy policy = kv::make_policy(kv::parse_policy(c.line(options_.length)),
+                                              engine_.runner().kernels().native_kv);
+    const model::Config& config = engine_.model().config();
+    return engine::cache_price(config, policy, batch())
+        .bytes(engine::held_tokens(config, policy, options_.length, batch()));
   }
 
   // Texts as long as the time allows, and the engine that all are compared with.
@@ -330,7 +324,8 @@ std::string Candidate::line(size_t length) const {
   };
   std::string out = fmt::format("prefill={}", prefill);
   out += keep >= 1 ? " keep=all"
-                   : fmt::format(" keep=streaming(sinks=4,recent={})", tokens(keep, 128) - 4);
+                   : fmt::format(" keep=streaming(sinks=4,recent={},positions=slots)",
+                                 tokens(keep, 128) - 4);
   out += " store=" + store;
   return out + (fetch >= 1 ? " fetch=all"
                            : fmt::format(" fetch=quest(budget={},page=64)", tokens(fetch, 256)));

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 
 #include "base/checked.h"
+#include "base/error.h"
 #include "base/half.h"
 
 namespace fathom::kernel {
@@ -164,8 +166,11 @@ Place place_of(KvFormat format, PlaneShape shape, size_t line, size_t lane) {
 }  // namespace
 
 std::string_view format_name(KvFormat format) {
-  constexpr std::string_view kNames[] = {"f32", "f16", "bf16", "q8", "q4", "q2"};
-  return kNames[static_cast<size_t>(format)];
+  constexpr std::string_view kNames[] = {"f32", "f16", "bf16", "q8",  "q4",  "q2",
+                                         "t4",  "t2",  "nf4",  "fp4", "bfp4"};
+  const auto index = static_cast<size_t>(format);
+  FATHOM_CHECK(index < std::size(kNames));
+  return kNames[index];
 }
 
 size_t coded_scales_offset(KvFormat format, Plane plane, size_t head_dim) {

@@ -175,6 +175,7 @@ void KeepStage::evict_layer(SequenceCache& cache, size_t layer) {
 void KeepStage::leave(SequenceCache& cache, const HeadView& head, std::span<const int32_t> kept) {
   const Folded folded = policy_->folds() ? policy_->fold(head, kept) : Folded{};
   cache.keep(head.layer, head.kv_head, kept, folded.v.empty() ? nullptr : folded.v.data());
+  if (policy_->moving_sinks() > 0) move_sinks(cache, head, kept.size());
   // What stands for dropped tokens has no position that a sliding window could leave behind.
   if (folded.count > 0 && layers_[head.layer].window == 0) {
     cache.add_extra(head.layer, head.kv_head,
@@ -183,6 +184,22 @@ void KeepStage::leave(SequenceCache& cache, const HeadView& head, std::span<cons
   if (needs_.received) {
     gather(cache.keep_state().received[head.layer * cache.shape().kv_heads + head.kv_head], kept);
   }
+}
+
+// Turns the first keys on by as many positions as were ever dropped of the head: from what they
+// were at first, so that nothing piles up. `head` is as it was before tokens were taken out.
+void KeepStage::move_sinks(SequenceCache& cache, const HeadView& head, size_t kept) {
+  const size_t d = head.head_dim, sinks = std::min(policy_->moving_sinks(), kept);
+  auto& all = cache.keep_state().sinks;
+  all.resize(layers_.size() * cache.shape().kv_heads);
+  std::vector<float>& first = all[head.layer * cache.shape().kv_heads + head.kv_head];
+  if (first.empty()) first.assign(head.k, head.k + sinks * d);
+  RopeView turn = layers_[head.layer].rope;
+  turn.magnitude = 1.0;
+  const Rotation on(turn, static_cast<double>(cache.length() - kept));
+  std::vector<float> moved(first.size());
+  for (size_t at = 0; at < first.size(); at += d) on.apply(first.data() + at, d, moved.data() + at);
+  cache.replace_keys(head.layer, head.kv_head, moved);
 }
 
 }  // namespace fathom::kv

@@ -48,6 +48,7 @@ class KeepStage {
   void evict(SequenceCache& cache);
   void evict_layer(SequenceCache& cache, size_t layer);
   void leave(SequenceCache& cache, const HeadView& head, std::span<const int32_t> kept);
+  void move_sinks(SequenceCache& cache, const HeadView& head, size_t kept);
   void remember(const AttendLayer& layer, const SequenceRows& sequence);
   void add_received(const AttendLayer& layer, const SequenceRows& sequence, size_t kv_head,
                     Head& scratch);

@@ -275,6 +275,31 @@ void SequenceCache::keep(size_t layer, size_t kv_head, std::span<const int32_t> 
   for (size_t p = 0; p < head.pages_.size(); ++p) set_view(head, p);
 }
 
+void SequenceCache::replace_keys(size_t layer, size_t kv_head, std::span<const float> keys) {
+  HeadCache& head = heads_[layer * shape_.kv_heads + kv_head];
+  const size_t d = shape_.head_dim, tokens = keys.size() / d;
+  FATHOM_DCHECK(tokens <= head.length_);
+  std::vector<float> k(d), v(d);
+  for (size_t first = 0; first < tokens; first += kPageTokens) {
+    const size_t p = first / kPageTokens;
+    PageRef& page = head.pages_[p];
+    if (page.shared() || page->sealed) {
+      if (head.codec().page_bytes(d) > pool_->free_bytes()) {
+        throw with_hint(out_of_memory("KV cache", "no room to change the first keys"),
+                        "give the cache more memory");
+      }
+      page = plain_copy(head.codec(), page, std::min(kPageTokens, head.length_ - first));
+      head.sealed_ = std::min(head.sealed_, p);
+      set_view(head, p);
+    }
+    for (size_t i = first; i < std::min(tokens, first + kPageTokens); ++i) {
+      head.codec().read(page->data, d, i - first, k.data(), v.data());
+      head.codec().write(page->data, d, i - first, keys.data() + i * d, v.data());
+    }
+  }
+  fetch_.heads.clear();
+}
+
 void SequenceCache::add_extra(size_t layer, size_t kv_head, const ExtraToken& tokens) {
   HeadCache& head = heads_[layer * shape_.kv_heads + kv_head];
   ExtraToken& extra = head.extra_;

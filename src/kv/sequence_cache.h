@@ -37,6 +37,8 @@ struct KeepState {
   std::vector<size_t> filled;  // of each layer's window
   // [layer][kv head]: the attention that each stored token has received; of no use after a cut.
   std::vector<std::vector<float>> received;
+  // [layer][kv head]: keys of the first tokens where they move, [sinks][head_dim], as written.
+  std::vector<std::vector<float>> sinks;
   size_t evicted_at = 0;  // length() when tokens were last taken out
 };
 
@@ -142,6 +144,9 @@ class SequenceCache {
   // What is read of the tokens is counted from now on, for the account; forks go on counting.
   void keep_ledger();
   Ledger* ledger() const { return ledger_.get(); }  // null: nobody asked
+  // Replaces the keys of a head's first tokens, [n][head_dim]. Throws Error(kOutOfMemory) where a
+  // page that others share, or an encoded one, finds no room for its copy.
+  void replace_keys(size_t layer, size_t kv_head, std::span<const float> keys);
   // Adds `count` tokens with these mean keys and values to what a head's extra token stands for.
   void add_extra(size_t layer, size_t kv_head, const ExtraToken& tokens);
   KeepState& keep_state() { return keep_; }

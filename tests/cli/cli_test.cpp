@@ -549,5 +549,26 @@ TEST(Cli, WhatIsRecommendedIsWhatAutoUses) {
   unsetenv("XDG_CONFIG_HOME");
 }
 
+TEST(Cli, PerplexityOfAStreamGoesOnBeyondTheTrainedContext) {
+  std::string text;
+  for (int i = 0; i < 1500; ++i) text += "The doctor walked slowly towards the harbour. ";
+  const std::string file = write_text("stream.txt", text);
+  const Outcome outcome =
+      fathom("perplexity -f " + shell_word(file) +
+             " --stream --segment 2000 -b 64 -c 100000 --kv-memory 4MiB -t 2 "
+             "--kv 'keep=streaming(sinks=4,recent=508,positions=slots)' --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json segments = outcome.parsed()["segments"];
+  ASSERT_GT(segments.size(), 5u);
+  EXPECT_GT(segments.back()["end"], 10000);
+  EXPECT_LE(segments.back()["kv_bytes"], 1.2 * segments[0]["kv_bytes"].get<double>());
+  const double first = segments[0]["perplexity"], last = segments.back()["perplexity"];
+  EXPECT_LT(last, 1.5 * first) << "the text repeats itself";
+  const Outcome table = fathom("perplexity -f " + shell_word(file) + " --stream --characters 5000");
+  EXPECT_NE(table.out.find("us a token"), std::string::npos) << table.err;
+  EXPECT_EQ(fathom("perplexity -f " + shell_word(file) + " --stream -c 512").code, 6)
+      << "everything does not fit";
+}
+
 }  // namespace
 }  // namespace fathom

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include <numeric>
 
 #include "engine/session.h"
@@ -120,6 +122,23 @@ TEST(Account, StoresAreToldApart) {
   EXPECT_EQ(coded.values, "q4");
   EXPECT_EQ(coded.tokens, a.heads * (512 - 64));
   EXPECT_NEAR(a.total.bytes, bytes_of(a), 1.0);
+}
+
+TEST(Account, EveryStoreIsNamed) {
+  size_t named = 0;
+  for (const kv::Method& method : kv::all_methods()) {
+    if (method.info.stage != kv::Stage::kStore) continue;
+    const Reply reply = reply_after(load(fmt::format("store={}", method.info.name)), 300, 1);
+    double tokens = 0;
+    for (const AccountStore& s : reply.account->stores) {
+      EXPECT_FALSE(s.keys.empty() || s.values.empty()) << method.info.name;
+      tokens += double(s.tokens);
+    }
+    EXPECT_EQ(tokens, double(reply.account->heads * 300)) << method.info.name;
+    EXPECT_NEAR(bytes_of(*reply.account), double(reply.price.kv_bytes), 0.5) << method.info.name;
+    ++named;
+  }
+  EXPECT_GT(named, 8u);
 }
 
 // What a document cost to read is part of every answer about it; what another answer read is not.

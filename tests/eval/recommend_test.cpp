@@ -41,10 +41,10 @@ TEST(Recommend, LinesScaleWithTheLength) {
   c.keep = 0.25;
   c.fetch = 0.125;
   EXPECT_EQ(c.line(65536),
-            "prefill=dense keep=streaming(sinks=4,recent=16380) store=k4v4 "
+            "prefill=dense keep=streaming(sinks=4,recent=16380,positions=slots) store=k4v4 "
             "fetch=quest(budget=8192,page=64)");
   EXPECT_EQ(c.line(4096),
-            "prefill=dense keep=streaming(sinks=4,recent=1020) store=k4v4 "
+            "prefill=dense keep=streaming(sinks=4,recent=1020,positions=slots) store=k4v4 "
             "fetch=quest(budget=512,page=64)");
   kv::parse_policy(c.line(64));
 }

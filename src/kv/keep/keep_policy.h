@@ -49,6 +49,12 @@ class KeepPolicy {
   // Also between two steps of a prompt, so that no text is too long; what is kept then depends on
   // how the prompt is cut.
   virtual bool evicts_while_reading() const { return false; }
+  // Where it evicts at all times: tokens that it leaves of a head at most, so that the cache is
+  // bounded however long the text; 0: there is no such number.
+  virtual size_t bound() const { return 0; }
+  // The first so many tokens of a head are seen right before the others that are left, as if what
+  // was dropped between had never been: their keys are rotated there. REQUIRES: they always stay.
+  virtual size_t moving_sinks() const { return 0; }
   // Fills kept[kv head] with the indices (not positions) of the tokens that stay, ascending.
   virtual void select(const KeepView& view, std::span<std::vector<int32_t>> kept) const = 0;
 

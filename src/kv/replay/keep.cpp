@@ -12,7 +12,12 @@ namespace {
 
 using Positions = std::vector<std::vector<int32_t>>;
 
-void require(const KeepNeeds& needs, const Recording& r) {
+void require(const KeepPolicy& policy, const Recording& r) {
+  const KeepNeeds needs = policy.needs();
+  if (policy.moving_sinks() > 0) {
+    throw with_hint(unsupported("replay", "a recording's first tokens stay where they are"),
+                    "positions=text; a model runs positions=slots");
+  }
   if (needs.surprise) throw unsupported("replay", "a recording does not hold tokens' surprise");
   const bool unrotated = r.has_unrotated_keys() && r.has_unrotated_queries();
   if (needs.unrotated && !(unrotated && r.rope_base())) {
@@ -50,7 +55,7 @@ void replay_keep(Replay& replay) {
   if (!policy) return;
   const Recording& r = replay.recording;
   const KeepNeeds needs = policy->needs();
-  require(needs, r);
+  require(*policy, r);
   const std::vector<float> v = replay.v;  // as read; folding changes the replay's
   KeptLayer layer(r, r.layer() + 1);
   layer.replace(replay.k.data(), v.data());
