@@ -43,6 +43,21 @@ CachePrice cache_price(const model::Config& c, const kv::Policy& policy, size_t 
   return price;
 }
 
+namespace {
+
+// What stages do to each other. Throws Error(kUnsupported).
+const kv::Policy& checked(const kv::Policy& policy) {
+  if (policy.keep && policy.fetch && policy.fetch->needs().observed > 0) {
+    throw with_hint(
+        unsupported("--kv", "'{}': tokens are evicted under an index that has learned from them",
+                    policy.line),
+        "fetch=quest, lserve, sentence or recycled go with any keep method");
+  }
+  return policy;
+}
+
+}  // namespace
+
 Runner::Runner(std::shared_ptr<const model::Model> model, std::shared_ptr<ThreadPool> pool,
                const kernel::Kernels& kernels, kv::Policy policy, const RunnerOptions& options)
     : pool_(std::move(pool)),
@@ -51,7 +66,7 @@ Runner::Runner(std::shared_ptr<const model::Model> model, std::shared_ptr<Thread
       options_(options),
       forward_(std::move(model), *pool_, kernels, options.batch_tokens, options.context),
       pages_(options.kv_bytes),
-      attender_(*pool_, kernels, policy_.prefill, policy_.fetch),
+      attender_(*pool_, kernels, policy_.prefill, checked(policy_).fetch),
       keep_(*pool_, policy_.keep, forward_.config().layers),
       text_(policy_, options.token_text) {}
 

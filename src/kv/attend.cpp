@@ -82,17 +82,21 @@ void Attender::run(const AttendLayer& asked, std::span<const SequenceRows> seque
   enter_frame(layer, sequences);
   dense_.clear();
   decoding_.clear();
+  reading_.clear();
+  const bool fetched = fetch_.reads(layer);
   for (const SequenceRows& s : sequences) {
-    if (s.cache->ledger() && s.tokens == 1 && layer.layer == 0) s.cache->ledger()->add_step();
+    if (s.cache->ledger() && s.decodes() && layer.layer == 0) s.cache->ledger()->add_step();
+    if (fetched && !s.decodes()) reading_.push_back(s);
     if (prefill_ && s.tokens > 1 && s.cache->whole()) {
       sparse_.run(*prefill_, layer, s);
-    } else if (fetch_.active() && s.tokens == 1) {
+    } else if (fetched && s.decodes()) {
       decoding_.push_back(s);
     } else {
       dense_.push_back(s);
       if (s.cache->ledger() && s.tokens > 1) record(layer, s);
     }
   }
+  fetch_.read(layer, reading_);
   fetch_.run(layer, decoding_);
   if (!dense_.empty()) attend_densely(layer, dense_);
   leave_frame(layer, sequences);

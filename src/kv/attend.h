@@ -93,7 +93,7 @@ class Attender {
   std::shared_ptr<const PrefillPolicy> prefill_;
   SparsePrefill sparse_;
   FetchStage fetch_;
-  std::vector<SequenceRows> dense_, decoding_;  // of a step
+  std::vector<SequenceRows> dense_, decoding_, reading_;  // of a step
   std::vector<Item> items_;
   std::vector<Segment> segments_;
   std::vector<Task> tasks_;

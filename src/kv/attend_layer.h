@@ -16,6 +16,9 @@ struct SequenceRows {
   size_t first_row = 0;
   size_t tokens = 0;
   size_t prompt = 0;  // tokens that the cache will hold when its prompt is read; 0: not known
+
+  // Whether the one token was written after the prompt, not the prompt's last piece.
+  bool decodes() const { return tokens == 1 && prompt == 0; }
 };
 
 struct AttendLayer {

@@ -28,4 +28,24 @@ class Rotation {
   kernel::RopeStyle style_;
 };
 
+// Undoes rotations at many positions: angles are put together from two tables, of the position
+// within 64 and of the 64s before it, in double.
+class InverseRotations {
+ public:
+  explicit InverseRotations(const RopeView& rope);
+  // Makes room for positions below this. Not while apply() runs.
+  void reach(size_t positions);
+  // out = x as it was before its rotation at `position`.
+  void apply(size_t position, const float* x, size_t head_dim, float* out) const;
+
+ private:
+  struct Turn {
+    double cos, sin;
+  };
+  std::vector<double> frequencies_;
+  double magnitude_;
+  kernel::RopeStyle style_;
+  std::vector<Turn> within_, before_;  // [64 or positions / 64][pairs]
+};
+
 }  // namespace fathom::kv

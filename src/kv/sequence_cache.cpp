@@ -31,6 +31,15 @@ std::unique_ptr<int32_t[]> copy_positions(const Page& page) {
 
 }  // namespace
 
+FetchState FetchState::clone() const {
+  FetchState copy;
+  for (const Head& head : heads) {
+    copy.heads.push_back({head.index ? head.index->clone() : nullptr, head.told, head.left});
+  }
+  copy.waiting = waiting;
+  return copy;
+}
+
 SequenceCache::SequenceCache(PagePool& pool, Store store, const CacheShape& shape)
     : pool_(&pool), store_(std::move(store)), shape_(shape), heads_(shape.layers * shape.kv_heads) {
   for (size_t h = 0; h < heads_.size(); ++h) {
@@ -266,7 +275,7 @@ void SequenceCache::keep(size_t layer, size_t kv_head, std::span<const int32_t> 
     }
     pages.push_back(std::move(*page));
   }
-  fetch_.heads.clear();
+  fetch_ = {};
   whole_ = whole_ && kept.size() == head.length_;
   head.pages_ = std::move(pages);
   head.length_ = kept.size();
@@ -325,6 +334,7 @@ SequenceCache SequenceCache::fork() const {
   copy.whole_ = whole_;
   if (ledger_) copy.ledger_ = std::make_unique<Ledger>(*ledger_);
   copy.keep_ = keep_;
+  copy.fetch_ = fetch_.clone();
   copy.text_ = text_;
   for (size_t h = 0; h < heads_.size(); ++h) {
     HeadCache& to = copy.heads_[h];
@@ -351,7 +361,10 @@ void SequenceCache::truncate(size_t length) {
   }
   length_ = length;
   if (ledger_) ledger_->resize(length_);
-  fetch_.heads.clear();
+  for (size_t h = 0; h < fetch_.heads.size(); ++h) {
+    fetch_.heads[h].left = std::min(fetch_.heads[h].left, heads_[h].length_);
+  }
+  fetch_.waiting.clear();
   keep_.evicted_at = std::min(keep_.evicted_at, length);
   std::fill(keep_.filled.begin(), keep_.filled.end(), 0);
   for (size_t h = 0; h < keep_.received.size(); ++h) keep_.received[h].resize(heads_[h].length_);

@@ -53,9 +53,18 @@ struct ExtraToken {
 struct FetchState {
   struct Head {
     std::unique_ptr<FetchIndex> index;
-    size_t seen = 0;  // tokens that the index knows
+    size_t told = 0;  // tokens that the index knows,
+    size_t left = 0;  // and how many of these are still there
   };
-  std::vector<Head> heads;  // [layer][kv_head]
+  // Queries of a layer's prompt that the indexes have not been shown yet, as they lie in a step.
+  struct Waiting {
+    size_t first = 0;
+    std::vector<float> q;  // [tokens][heads * head_dim], rotated
+  };
+  std::vector<Head> heads;       // [layer][kv_head]
+  std::vector<Waiting> waiting;  // [layer]
+
+  FetchState clone() const;
 };
 
 // The pages of one (layer, kv head).
@@ -180,7 +189,7 @@ class SequenceCache {
   bool whole_ = true;
   KeepState keep_;
   KnownText text_;
-  FetchState fetch_;  // a fork makes its own
+  FetchState fetch_;
   std::unique_ptr<Ledger> ledger_;
 };
 

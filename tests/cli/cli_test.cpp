@@ -292,10 +292,10 @@ TEST(Cli, PerplexityOfAText) {
   EXPECT_EQ(fathom("perplexity -f " + shell_word(text) + " --chunk 100000").code, 2);
 }
 
-TEST(Cli, MethodsThatAModelCannotRunYetAreRefused) {
-  const Outcome fetch = fathom("run -p hello -n 1 --kv fetch=recycled");
-  EXPECT_EQ(fetch.code, 4);
-  EXPECT_NE(fetch.err.find("needs to read all keys"), std::string::npos);
+TEST(Cli, MethodsThatDoNotGoTogetherAreRefused) {
+  const Outcome both = fathom("run -p hello -n 1 --kv 'keep=snapkv fetch=infllm'");
+  EXPECT_EQ(both.code, 4);
+  EXPECT_NE(both.err.find("evicted under an index"), std::string::npos);
 }
 
 TEST(Cli, EveryPrefillMethodReadsAPrompt) {

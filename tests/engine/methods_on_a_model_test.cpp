@@ -204,10 +204,32 @@ TEST_P(EachMethod, ForksGoOnAlike) {
   }
 }
 
+// T4: two questions over one context. The second is answered as if the first had not been asked.
+TEST_P(EachMethod, QuestionsDoNotDisturbEachOther) {
+  const auto run = tiny_model("llama", tight(2, 2));
+  const auto context = test::random_tokens(200, run->config().vocab, 4),
+             first = test::random_tokens(30, run->config().vocab, 5),
+             second = test::random_tokens(30, run->config().vocab, 6);
+  const auto ask = [&](kv::SequenceCache cache, const std::vector<TokenId>& question) {
+    std::vector<float> out;
+    run->read(cache, std::span(question).first(20));
+    for (size_t t = 20; t < question.size(); ++t) {
+      const std::span<float> logits = run->read(cache, std::span(question).subspan(t, 1));
+      out.insert(out.end(), logits.begin(), logits.end());
+    }
+    return out;
+  };
+  kv::SequenceCache shared = run->new_cache(), fresh = run->new_cache();
+  run->read(shared, context);
+  run->read(fresh, context);
+  ask(shared.fork(), first);
+  EXPECT_EQ(ask(shared.fork(), second), ask(std::move(fresh), second));
+}
+
 std::vector<const Method*> methods() {
   std::vector<const Method*> out;
   for (const Method& m : kv::all_methods()) {
-    const bool stage = m.info.stage == Stage::kKeep;
+    const bool stage = m.info.stage == Stage::kKeep || m.info.stage == Stage::kFetch;
     if (stage && m.info.name != "all") out.push_back(&m);
   }
   return out;

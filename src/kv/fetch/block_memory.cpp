@@ -70,6 +70,19 @@ void BlockMemory::rank(const HeadView& head, const QueryView& queries, std::vect
   }
 }
 
+void BlockMemory::reads(const QueryView& queries, std::span<const int32_t> chosen,
+                        FetchReads& out) const {
+  const size_t end = queries.first + queries.tokens;
+  const size_t window = queries.first + 1 - std::min(queries.first + 1, options_.local);
+  add_run(window, end, out.k);
+  add_run(0, init_, out.k_unrotated);
+  for (const int32_t b : chosen) {
+    const Run r = block(static_cast<size_t>(b));
+    add_run(static_cast<size_t>(r.first), static_cast<size_t>(r.end), out.k_unrotated);
+  }
+  add_run(remainder(), end - std::min(end, options_.local), out.k_unrotated);
+}
+
 void BlockMemory::observe(const HeadView& head, const QueryView& queries,
                           std::span<const int32_t> chosen) {
   Runs distant;

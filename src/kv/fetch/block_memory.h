@@ -35,9 +35,14 @@ class BlockMemory {
   // [blocks][group][head_dim]
   std::span<const float> representatives() const { return representatives_; }
 
+  // In place of the one it was made with, for what is copied with its owner.
+  void use(Cut cut) { cut_ = std::move(cut); }
+
   void update(const HeadView& head);
   // scores[b] += mean query, at distance local - 1, of every head . its representative of b.
   void rank(const HeadView& head, const QueryView& queries, std::vector<float>& scores);
+  // What observe() reads.
+  void reads(const QueryView& queries, std::span<const int32_t> chosen, FetchReads& out) const;
   // Adds the attention that the window's keys receive, when `chosen` blocks are read beside it, and
   // seals what has left the window by the end of these queries.
   void observe(const HeadView& head, const QueryView& queries, std::span<const int32_t> chosen);

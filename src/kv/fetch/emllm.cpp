@@ -25,9 +25,22 @@ class EmLlmIndex final : public FetchIndex {
         memory_(options.memory, [this](size_t first, size_t limit) {
           return cutter_.cut(surprise_, first, limit);
         }) {}
-  EmLlmIndex(const EmLlmIndex&) = delete;  // the cut refers to this
+  EmLlmIndex(const EmLlmIndex& other)
+      : options_(other.options_),
+        cutter_(other.cutter_),
+        memory_(other.memory_),
+        neighbours_(other.neighbours_) {
+    memory_.use([this](size_t first, size_t limit) {  // the other's refers to the other
+      return cutter_.cut(surprise_, first, limit);
+    });
+  }
   EmLlmIndex& operator=(const EmLlmIndex&) = delete;
 
+  std::unique_ptr<FetchIndex> clone() const override { return std::make_unique<EmLlmIndex>(*this); }
+  void reads(FetchCall call, size_t, const QueryView& queries, std::span<const float> agreed,
+             FetchReads& out) override {
+    if (call == FetchCall::kObserve) memory_.reads(queries, choose(agreed), out);
+  }
   void update(const HeadView& head) override {
     memory_.update(head);
     for (auto e = neighbours_.begin(); e != neighbours_.end();) {

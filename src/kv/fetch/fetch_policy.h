@@ -6,7 +6,8 @@
 //
 // The order of calls: update() whenever the head has changed; observe() with the prompt's queries,
 // if the policy wants them; then for every decode step update() with the new token, rank() if heads
-// decide together, select(), and observe() with the step's query.
+// decide together, select(), and observe() with the step's query. Before update(), select() and
+// observe() the engine asks reads().
 #pragma once
 
 #include <cstdint>
@@ -25,14 +26,11 @@ struct Run {
 };
 using Runs = std::vector<Run>;
 
-// What an index reads beside keys. The engine asks once, when it loads the policy.
+// What an index looks at beside keys. The engine asks once, when it loads the policy.
 struct FetchNeeds {
   // Queries that observe() is shown at once while the prompt is read: blocks of this many, counted
   // from position 0, the last one shorter. 0: observe() is never called.
   size_t observed = 0;
-  // Not 0: update() reads keys from the last multiple of this many tokens that it has not gone
-  // beyond, and nothing else reads keys: a cache need not hand over all of them at every step.
-  size_t block = 0;
   bool unrotated = false;       // HeadView::k_unrotated and rope, QueryView::q_unrotated
   bool sentences = false;       // HeadView::text->sentence_ends
   bool surprise = false;        // HeadView::text->surprise
@@ -40,9 +38,23 @@ struct FetchNeeds {
   bool per_query_head = false;  // select() fills a list for each query head, not one for the group
 };
 
+// What the next call of a kind reads of a head: keys, unrotated keys and values of these tokens. A
+// cache decodes pages only for them; the arrays of the HeadView hold nothing sensible elsewhere.
+struct FetchReads {
+  Runs k, k_unrotated, v;
+
+  void clear() { k.clear(), k_unrotated.clear(), v.clear(); }
+};
+enum class FetchCall : uint8_t { kUpdate, kSelect, kObserve };
+
 class FetchIndex {
  public:
   virtual ~FetchIndex() = default;
+  virtual std::unique_ptr<FetchIndex> clone() const = 0;
+  // Adds what the next `call` reads, for a head of `tokens`; `queries` and `agreed` are those of
+  // the call (none for update()). rank() reads nothing of the head.
+  virtual void reads(FetchCall call, size_t tokens, const QueryView& queries,
+                     std::span<const float> agreed, FetchReads& out) = 0;
   // The head has grown (its first tokens are as they were), or lost its tokens from `tokens` on.
   virtual void update(const HeadView& head) = 0;
 

@@ -47,6 +47,12 @@ InfLlmIndex::InfLlmIndex(const BlockMemoryOptions& options, size_t block, size_t
               }),
       count_(count) {}
 
+void InfLlmIndex::reads(FetchCall call, size_t, const QueryView& queries,
+                        std::span<const float> agreed, FetchReads& out) {
+  if (call != FetchCall::kObserve) return;
+  memory_.reads(queries, infllm_choice(agreed, memory_.blocks(), count_), out);
+}
+
 void InfLlmIndex::rank(const HeadView& head, const QueryView& queries, std::vector<float>& scores) {
   memory_.rank(head, queries, scores);
 }

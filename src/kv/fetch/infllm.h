@@ -20,6 +20,11 @@ class InfLlmIndex final : public FetchIndex {
  public:
   InfLlmIndex(const BlockMemoryOptions& options, size_t block, size_t count);
 
+  std::unique_ptr<FetchIndex> clone() const override {
+    return std::make_unique<InfLlmIndex>(*this);
+  }
+  void reads(FetchCall call, size_t tokens, const QueryView& queries, std::span<const float> agreed,
+             FetchReads& out) override;
   void update(const HeadView& head) override { memory_.update(head); }
   void rank(const HeadView& head, const QueryView& queries, std::vector<float>& scores) override;
   void observe(const HeadView& head, const QueryView& queries,

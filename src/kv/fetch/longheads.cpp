@@ -32,6 +32,18 @@ class LongHeadsIndex final : public FetchIndex {
  public:
   explicit LongHeadsIndex(const Options& options) : options_(options) {}
 
+  std::unique_ptr<FetchIndex> clone() const override {
+    return std::make_unique<LongHeadsIndex>(*this);
+  }
+  // A chunk is read when its last query is there.
+  void reads(FetchCall call, size_t, const QueryView& queries, std::span<const float>,
+             FetchReads& out) override {
+    const size_t w = options_.chunk, end = queries.first + queries.tokens;
+    if (call != FetchCall::kObserve || end / w == queries.first / w) return;
+    for (Runs* runs : {&out.k, &out.k_unrotated, &out.v}) {
+      add_run(queries.first / w * w, end / w * w, *runs);
+    }
+  }
   void update(const HeadView& head) override {
     if (head.tokens >= seen_) return;
     seen_ = head.tokens;

@@ -19,6 +19,13 @@ class LServeIndex final : public FetchIndex {
  public:
   explicit LServeIndex(const Options& options) : options_(options), bounds_(options.logical) {}
 
+  std::unique_ptr<FetchIndex> clone() const override {
+    return std::make_unique<LServeIndex>(*this);
+  }
+  void reads(FetchCall call, size_t tokens, const QueryView&, std::span<const float>,
+             FetchReads& out) override {
+    if (call == FetchCall::kUpdate) add_run(bounds_.first_unread(tokens), tokens, out.k);
+  }
   void update(const HeadView& head) override {
     bounds_.update(head);
     if (head.tokens < chosen_at_) chosen_.clear();  // what was chosen may be gone
@@ -73,9 +80,7 @@ class LServeIndex final : public FetchIndex {
 class LServe final : public FetchPolicy {
  public:
   explicit LServe(const Options& options) : options_(options) {}
-  FetchNeeds needs() const override {
-    return {.block = options_.logical, .per_query_head = options_.per_query_head};
-  }
+  FetchNeeds needs() const override { return {.per_query_head = options_.per_query_head}; }
   std::unique_ptr<FetchIndex> make_index() const override {
     return std::make_unique<LServeIndex>(options_);
   }

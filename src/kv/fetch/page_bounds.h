@@ -2,6 +2,7 @@
 // them without reading one.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -15,6 +16,8 @@ class PageBounds {
 
   // Follows the head: pages that are complete and known stay, the rest are read again.
   void update(const HeadView& head);
+  // Keys before this one are not read again by update() of a head of `tokens`.
+  size_t first_unread(size_t tokens) const { return std::min(complete_, tokens / page_) * page_; }
   size_t page() const { return page_; }
   size_t pages() const { return pages_; }
   // scores[head of the group][page] >= q . k of every key of the page, unscaled, up to rounding.

@@ -17,6 +17,11 @@ class QuestIndex final : public FetchIndex {
  public:
   explicit QuestIndex(const Options& options) : options_(options), bounds_(options.page) {}
 
+  std::unique_ptr<FetchIndex> clone() const override { return std::make_unique<QuestIndex>(*this); }
+  void reads(FetchCall call, size_t tokens, const QueryView&, std::span<const float>,
+             FetchReads& out) override {
+    if (call == FetchCall::kUpdate) add_run(bounds_.first_unread(tokens), tokens, out.k);
+  }
   void update(const HeadView& head) override { bounds_.update(head); }
 
   void select(const HeadView& head, const QueryView& query, std::span<const float>,
@@ -49,9 +54,7 @@ class QuestIndex final : public FetchIndex {
 class Quest final : public FetchPolicy {
  public:
   explicit Quest(const Options& options) : options_(options) {}
-  FetchNeeds needs() const override {
-    return {.block = options_.page, .per_query_head = options_.per_query_head};
-  }
+  FetchNeeds needs() const override { return {.per_query_head = options_.per_query_head}; }
   std::unique_ptr<FetchIndex> make_index() const override {
     return std::make_unique<QuestIndex>(options_);
   }

@@ -17,15 +17,29 @@ class RecycledIndex final : public FetchIndex {
  public:
   explicit RecycledIndex(const Options& options) : options_(options) {}
 
+  std::unique_ptr<FetchIndex> clone() const override {
+    return std::make_unique<RecycledIndex>(*this);
+  }
+  void reads(FetchCall call, size_t tokens, const QueryView&, std::span<const float>,
+             FetchReads& out) override {
+    if (call != FetchCall::kSelect) return;
+    if (reads_all(tokens)) {
+      add_run(0, tokens, out.k);
+    } else {
+      add_tokens(tokens_, out.k);
+      add_run(tokens - 1, tokens, out.k);
+    }
+  }
   void update(const HeadView& head) override {
     if (head.tokens < seen_) seen_ = 0;  // the next step reads everything
   }
 
   void select(const HeadView& head, const QueryView& query, std::span<const float>,
               std::span<Runs> runs) override {
-    const bool full = seen_ == 0 || head.tokens != seen_ + 1 || ++steps_ == options_.interval;
+    const bool all = reads_all(head.tokens);
     seen_ = head.tokens;
-    if (full) {
+    ++steps_;
+    if (all) {
       steps_ = 0;
       runs[0] = all_of(head.tokens);
       weights_.resize(head.tokens);
@@ -46,6 +60,10 @@ class RecycledIndex final : public FetchIndex {
   size_t bytes() const override { return tokens_.capacity() * sizeof(int32_t); }
 
  private:
+  bool reads_all(size_t tokens) const {
+    return seen_ == 0 || tokens != seen_ + 1 || steps_ + 1 == options_.interval;
+  }
+
   // weights_ of the keys in tokens_, summed over the group.
   void weigh(const HeadView& head, const QueryView& query) {
     std::vector<float> one(tokens_.size());

@@ -20,6 +20,15 @@ class SentenceIndex final : public FetchIndex {
  public:
   explicit SentenceIndex(const Options& options) : options_(options) {}
 
+  std::unique_ptr<FetchIndex> clone() const override {
+    return std::make_unique<SentenceIndex>(*this);
+  }
+  void reads(FetchCall call, size_t tokens, const QueryView&, std::span<const float>,
+             FetchReads& out) override {
+    if (call != FetchCall::kUpdate) return;
+    const auto end = std::upper_bound(ends_.begin(), ends_.end(), tokens);
+    add_run(end == ends_.begin() ? 0 : *(end - 1), tokens, out.k);
+  }
   void update(const HeadView& head) override {
     FATHOM_CHECK(head.text != nullptr);
     while (!ends_.empty() && ends_.back() > head.tokens) {

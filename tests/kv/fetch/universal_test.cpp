@@ -1,6 +1,8 @@
 // What every FETCH method must do, over the whole registry.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "kv/fetch/runs.h"
@@ -157,6 +159,75 @@ TEST_P(EachFetch, DecisionsDoNotDependOnHowTheHeadGrew) {
   const auto want = decide(*policy, layer, 500, 500);
   for (const size_t chunk : {1u, 7u, 64u}) {
     EXPECT_EQ(decide(*policy, layer, 500, chunk), want) << "chunks of " << chunk;
+  }
+}
+
+// A head of which only what reads() names is there: the rest is poison.
+class Sparse {
+ public:
+  Sparse(const HeadView& head, const FetchReads& reads) : view_(head) {
+    view_.k = copy(head.k, reads.k, 0);
+    view_.k_unrotated = copy(head.k_unrotated, reads.k_unrotated, 1);
+    view_.v = copy(head.v, reads.v, 2);
+  }
+  const HeadView& view() const { return view_; }
+
+ private:
+  const float* copy(const float* from, const Runs& runs, size_t which) {
+    if (runs.empty()) return nullptr;
+    const size_t d = view_.head_dim;
+    rows_[which].assign(view_.tokens * d, std::nanf(""));
+    for (const kv::Run& r : runs) {
+      std::copy(from + size_t(r.first) * d, from + size_t(r.end) * d,
+                rows_[which].begin() + std::ptrdiff_t(size_t(r.first) * d));
+    }
+    return rows_[which].data();
+  }
+  HeadView view_;
+  std::vector<float> rows_[3];
+};
+
+TEST_P(EachFetch, LooksOnlyAtWhatItSays) {
+  const auto policy = make(false);
+  if (!policy) return;
+  constexpr size_t kTokens = 420;
+  const RandomLayer layer(kTokens, 1, 6);
+  const FetchNeeds needs = policy->needs();
+  const auto index = policy->make_index(), sparse = policy->make_index();
+  const auto both = [&](FetchCall what, size_t tokens, const QueryView& q,
+                        std::span<const float> agreed, auto call) {
+    FetchReads reads;
+    sparse->reads(what, tokens, q, agreed, reads);
+    call(*index, layer.head(0, tokens));
+    call(*sparse, Sparse(layer.head(0, tokens), reads).view());
+  };
+  std::vector<float> agreed, other;
+  for (size_t at = 0; at < kTokens;) {
+    const bool prompt = at < 300;
+    const size_t n = prompt ? std::min<size_t>(std::max<size_t>(needs.observed, 1), 300 - at) : 1;
+    const size_t end = at + n;
+    const QueryView q = layer.queries(0, at, n);
+    both(FetchCall::kUpdate, end, {}, {},
+         [&](FetchIndex& i, const HeadView& head) { i.update(head); });
+    agreed.clear(), other.clear();
+    if (needs.joint) {
+      index->rank(layer.head(0, end), q, agreed);
+      sparse->rank(layer.head(0, end), q, other);
+      ASSERT_EQ(agreed, other) << end;
+    }
+    if (!prompt) {
+      std::vector<Runs> runs(needs.per_query_head ? RandomLayer::kGroup : 1), first;
+      both(FetchCall::kSelect, end, q, agreed, [&](FetchIndex& i, const HeadView& head) {
+        i.select(head, q, agreed, runs);
+        if (first.empty()) first = runs;
+      });
+      ASSERT_EQ(runs, first) << end;
+    }
+    if (needs.observed > 0) {
+      both(FetchCall::kObserve, end, q, agreed,
+           [&](FetchIndex& i, const HeadView& head) { i.observe(head, q, agreed); });
+    }
+    at = end;
   }
 }
 
