@@ -93,7 +93,7 @@ void Attender::run(const AttendLayer& asked, std::span<const SequenceRows> seque
       decoding_.push_back(s);
     } else {
       dense_.push_back(s);
-      if (s.cache->ledger() && s.tokens > 1) record(layer, s);
+      if (s.cache->ledger() && !s.decodes()) record(layer, s);
     }
   }
   fetch_.read(layer, reading_);
