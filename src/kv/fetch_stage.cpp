@@ -25,6 +25,11 @@ void clear(const AttendState& state, size_t rows, size_t head_dim) {
   std::fill_n(state.out, rows * padded_head_dim(head_dim), 0.0f);
 }
 
+bool same_page(int32_t a, int32_t b) {
+  constexpr auto kPage = static_cast<int32_t>(kPageTokens);
+  return a / kPage == b / kPage;
+}
+
 // The pages that runs touch, with the slots that they name. Returns the keys named.
 size_t collect(std::span<const PageView> pages, const Runs& runs, std::vector<PageView>& views) {
   size_t keys = 0, last = SIZE_MAX;
@@ -232,8 +237,11 @@ HeadView FetchStage::view(const Task& task, size_t tokens) {
     const auto base = static_cast<size_t>(runs.front().first);
     constexpr size_t kGrowth = 1024;
     to.ensure((static_cast<size_t>(runs.back().end) - base + kGrowth) / kGrowth * kGrowth * d);
-    for (const Run& run : runs) {
-      const auto first = static_cast<size_t>(run.first), end = static_cast<size_t>(run.end);
+    for (size_t i = 0; i < runs.size(); ++i) {
+      const auto first = static_cast<size_t>(runs[i].first);
+      // Runs that share a page are read together: it is decoded as a whole.
+      while (i + 1 < runs.size() && same_page(runs[i].end - 1, runs[i + 1].first)) ++i;
+      const auto end = static_cast<size_t>(runs[i].end);
       read(first, std::span<float>(to.data() + (first - base) * d, (end - first) * d));
     }
     return to.data() - base * d;

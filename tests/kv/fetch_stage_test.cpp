@@ -153,8 +153,8 @@ TEST(FetchStage, DecidesAsTheReplayDoes) {
        {"fetch=infllm(init=16,local=64,block=16,blocks=4,observed=32)",
         "fetch=emllm(init=16,local=64,budget=96,most=16,least=4,observed=32,contiguity=0.3)",
         "fetch=longheads(budget=128,chunk=16)", "fetch=longheads(budget=128,chunk=16,heads=group)",
-        "fetch=sentence(budget=128)", "fetch=recycled(budget=96,recent=8,interval=4)",
-        "fetch=lserve(budget=192)"}) {
+        "fetch=sentence(budget=128)", "fetch=recycled(budget=96,recent=8,interval=4,block=1)",
+        "fetch=recycled(budget=96,recent=8,interval=4,block=16)", "fetch=lserve(budget=192)"}) {
     const auto fetch = policy(line);
     FetchLayer replay(*fetch, kKvHeads);
     std::vector<HeadView> heads(kKvHeads);

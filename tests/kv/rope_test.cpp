@@ -5,6 +5,8 @@
 #include <cmath>
 #include <random>
 
+#include "support/decisions.h"
+
 namespace fathom::kv {
 namespace {
 
@@ -30,6 +32,24 @@ TEST(InverseRotations, UndoRotations) {
         EXPECT_NEAR(back[c], x[c], 5e-7) << position;
         EXPECT_NEAR(again[c], x[c], 5e-7) << position;
       }
+    }
+  }
+}
+
+// Keys moved from their positions to cache slots, as kvpress does it with angles in f32.
+TEST(Rotation, MovesKeysAsKvpress) {
+  FATHOM_NEEDS_METHOD_REFERENCE();
+  const auto rope = recorded_rope(test::recorded_layer());
+  const auto want = test::expected_floats("rerotation.keys");
+  for (size_t h = 0; h < 4; ++h) {
+    const HeadView head = test::recorded_layer().head(h, 2048);
+    const auto kept = test::expected_row("snapkv.avg5.kept", h, 256);
+    for (size_t slot = 0; slot < 256; ++slot) {
+      std::vector<float> moved(32);
+      const Rotation rotation(rope->view, double(slot) - double(kept[slot]));
+      rotation.apply(head.key(size_t(kept[slot])), 32, moved.data());
+      test::expect_close(moved, std::span(want).subspan((h * 256 + slot) * 32, 32), {0, 2e-3},
+                         "key at slot " + std::to_string(slot));
     }
   }
 }

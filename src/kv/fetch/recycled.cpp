@@ -10,7 +10,7 @@ namespace fathom::kv {
 namespace {
 
 struct Options {
-  size_t budget, interval, recent;
+  size_t budget, interval, recent, block;
 };
 
 class RecycledIndex final : public FetchIndex {
@@ -25,7 +25,7 @@ class RecycledIndex final : public FetchIndex {
     if (call != FetchCall::kSelect) return;
     if (reads_all(tokens)) {
       add_run(0, tokens, out.k);
-    } else {
+    } else if (options_.block == 1) {
       add_tokens(tokens_, out.k);
       add_run(tokens - 1, tokens, out.k);
     }
@@ -45,7 +45,17 @@ class RecycledIndex final : public FetchIndex {
       weights_.resize(head.tokens);
       received_attention(head, query, weights_);
       tokens_.clear();
-      keep_best(all_of(head.tokens));
+      if (options_.block == 1) {
+        keep_best(all_of(head.tokens));
+      } else {
+        keep_best_blocks();
+      }
+      return;
+    }
+    if (options_.block > 1) {
+      runs[0].clear();
+      add_blocks(chosen_, options_.block, head.tokens, runs[0]);
+      add_run(static_cast<size_t>(chosen_.back()) * options_.block, head.tokens, runs[0]);
       return;
     }
     tokens_.push_back(static_cast<int32_t>(head.tokens - 1));
@@ -57,7 +67,9 @@ class RecycledIndex final : public FetchIndex {
     keep_best(read);
   }
 
-  size_t bytes() const override { return tokens_.capacity() * sizeof(int32_t); }
+  size_t bytes() const override {
+    return (tokens_.capacity() + chosen_.capacity()) * sizeof(int32_t);
+  }
 
  private:
   bool reads_all(size_t tokens) const {
@@ -96,9 +108,19 @@ class RecycledIndex final : public FetchIndex {
     }
   }
 
+  // chosen_ = the blocks with most weight, the last keys' among them.
+  void keep_best_blocks() {
+    const size_t block = options_.block, blocks = (weights_.size() + block - 1) / block;
+    std::vector<float> sums(blocks);
+    for (size_t t = 0; t < weights_.size(); ++t) sums[t / block] += weights_[t];
+    const size_t count = std::max<size_t>(options_.budget / block, 1);
+    const size_t last = std::max<size_t>((options_.recent + block - 1) / block, 1);
+    choose_blocks(sums, {count, 0, last}, best_, chosen_);
+  }
+
   Options options_;
   size_t seen_ = 0, steps_ = 0;
-  std::vector<int32_t> tokens_, chosen_;  // ascending
+  std::vector<int32_t> tokens_, chosen_;  // ascending; chosen_: in weights_, or blocks
   std::vector<float> weights_;
   TopK best_;
 };
@@ -118,6 +140,7 @@ constexpr ParameterInfo kParameters[] = {
     {"budget", "4096", "", 1, 1e9, "keys that are remembered"},
     {"interval", "50", "", 1, 1e6, "steps from one that reads everything to the next"},
     {"recent", "64", "", 0, 1e9, "last keys that are never forgotten"},
+    {"block", "64", "", 1, 4096, "keys that are remembered together; 1: as the paper"},
 };
 
 }  // namespace
@@ -127,13 +150,15 @@ MethodInfo recycled_info() {
           .name = "recycled",
           .summary = "one step reads every key; the next ones its best and the newest",
           .paper = "unchecked: Recycled Attention, 2024, arXiv:2411.05787",
-          .cost = "head_dim multiply-adds a key and query head every `interval` steps",
+          .cost =
+              "head_dim multiply-adds a key and query head every `interval` steps; block=1: "
+              "also every key that is read, page by page",
           .parameters = kParameters};
 }
 
 std::unique_ptr<const FetchPolicy> make_recycled(const Parameters& p) {
   return std::make_unique<Recycled>(
-      Options{p.count("budget"), p.count("interval"), p.count("recent")});
+      Options{p.count("budget"), p.count("interval"), p.count("recent"), p.count("block")});
 }
 
 }  // namespace fathom::kv
