@@ -22,9 +22,7 @@ struct AccountRange {
   // tiles of up to 64 queries by 64 keys; with the keys, then with the queries at these positions.
   AccountShare prefill_keys, prefill_queries;
   AccountShare kept;     // KEEP: tokens that are still there
-  // FETCH: of the kept keys, those that steps of one token read; a policy is counted in layers
-  // without a window of their own.
-  AccountShare fetched;
+  AccountShare fetched;  // FETCH: of the kept keys, those that steps of one token read
   double bytes = 0;      // STORE: of what is kept
 };
 

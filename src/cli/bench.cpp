@@ -123,8 +123,8 @@ class BenchCommand {
     line += fmt::format(", f32 {:.0f} GMAC/s\n\n", giga(limits_.f32_macs_per_second));
     if (limits_shown_ == 0) {
       line +=
-          "| model | size | threads | kv store | test | t/s | limit t/s | share |\n"
-          "|---|---:|---:|---|---|---:|---:|---:|\n";
+          "| model | size | threads | kv store | test | t/s | limit t/s | share | attention |\n"
+          "|---|---:|---:|---|---|---:|---:|---:|---|\n";
     }
     print_now(line);
     limits_shown_ = limits_.threads;
@@ -135,13 +135,25 @@ class BenchCommand {
     return kv.substr(at, kv.find(' ', at) - at);
   }
 
+  // Share of the time, and what policies left of the reading.
+  static std::string attention_of(const eval::SpeedResult& r) {
+    std::string out = fmt::format("{:.0f}%", 100 * r.attention_seconds / r.seconds);
+    if (r.select_seconds > 0) {
+      out += fmt::format(", choosing {:.1f}%", 100 * r.select_seconds / r.seconds);
+    }
+    if (r.prompt_read < 1) out += fmt::format(", {:.1f}% read", 100 * r.prompt_read);
+    if (r.keys_read < 1) out += fmt::format(", {:.1f}% of keys read", 100 * r.keys_read);
+    return out;
+  }
+
   void print_row(const Row& row) const {
     const auto [low, high] = std::minmax_element(row.result.tokens_per_second.begin(),
                                                  row.result.tokens_per_second.end());
     print_now(fmt::format(
-        "| {} | {} | {} | {} | {} | {:.2f} ({:.2f} to {:.2f}) | {:.2f} | {:.0f}% |\n", name_,
+        "| {} | {} | {} | {} | {} | {:.2f} ({:.2f} to {:.2f}) | {:.2f} | {:.0f}% | {} |\n", name_,
         human_bytes(double(size_)), row.threads, store_of(row.kv), row.result.test.name(),
-        row.result.median(), *low, *high, row.result.limit, 100 * row.result.share()));
+        row.result.median(), *low, *high, row.result.limit, 100 * row.result.share(),
+        attention_of(row.result)));
   }
 
   Json as_json() const {
@@ -161,7 +173,12 @@ class BenchCommand {
                       {"share_of_limit", r.share()},
                       {"macs", r.macs},
                       {"bytes", r.bytes},
-                      {"kv_bytes", r.kv_bytes}});
+                      {"kv_bytes", r.kv_bytes},
+                      {"seconds", r.seconds},
+                      {"attention_seconds", r.attention_seconds},
+                      {"select_seconds", r.select_seconds},
+                      {"prompt_read", r.prompt_read},
+                      {"keys_read", r.keys_read}});
     }
     Json machine = {{"cpu", limits_.cpu},
                     {"instruction_set", limits_.instruction_set},
@@ -221,7 +238,9 @@ Runner add_bench(CLI::App& app) {
   c->add_flag("--json", args->json, "The same as -o json");
   c->footer(
       "A limit is what the test's multiply-adds take at the measured peak of their\n"
-      "instructions, or its bytes at the measured bandwidth, whichever is longer.\n"
+      "instructions, or its bytes at the measured bandwidth, whichever is longer; all of\n"
+      "the keys count, also where a policy reads fewer. The last column is attention's share\n"
+      "of the time and, with policies, the share that choosing takes and how much is read.\n"
       "Example:\n  fathom synth 1b.gguf && fathom bench 1b.gguf -p 512,8192 -n 64 -d 0,32768");
   return [args] { return BenchCommand(*args).run(); };
 }

@@ -17,10 +17,10 @@ constexpr size_t kReserve = size_t{256} << 20;
 // Positions are exact far beyond; this only catches slips of the keyboard.
 constexpr size_t kMaxContext = size_t{1} << 27;
 
-size_t scratch_bytes(const model::Config& c, size_t batch) {
-  const size_t floats =
-      2 * c.dim + (2 * c.heads + 2 * c.kv_heads) * c.head_dim + 2 * c.feed_forward + c.head_dim;
-  return batch * floats * 5 + c.vocab * 4 + (size_t{8} << 20);
+size_t scratch_bytes(const model::Config& c, size_t step, size_t batch) {
+  const size_t floats = 2 * c.dim + (2 * c.heads + 2 * c.kv_heads) * c.head_dim + c.head_dim;
+  return step * floats * 4 + batch * (floats + 2 * c.feed_forward * 5) + c.vocab * 4 +
+         (size_t{8} << 20);
 }
 
 size_t weight_bytes(const file::Checkpoint& checkpoint) {
@@ -53,8 +53,9 @@ MemoryPlan plan_memory(const model::Config& config, size_t weights, const kv::Po
   }
   MemoryPlan plan;
   plan.weight_bytes = weights;
-  plan.scratch_bytes = scratch_bytes(config, options.batch);
-  const CachePrice price = cache_price(config, policy, options.batch);
+  const size_t step = step_tokens(policy, options.batch);
+  plan.scratch_bytes = scratch_bytes(config, step, options.batch);
+  const CachePrice price = cache_price(config, policy, step);
   plan.bytes_per_token = price.page_bytes / kernel::kPageTokens;
   plan.available = available_memory();
   const size_t fixed = weights + plan.scratch_bytes + kReserve;
@@ -62,7 +63,7 @@ MemoryPlan plan_memory(const model::Config& config, size_t weights, const kv::Po
                       : plan.available > fixed ? plan.available - fixed
                                                : 0;
   const auto bytes = [&](size_t context) {
-    return price.bytes(held_tokens(config, policy, context, options.batch));
+    return price.bytes(held_tokens(config, policy, context, step));
   };
   plan.largest_context = bytes(kMaxContext) <= room ? kMaxContext : price.tokens(room);
   plan.context = options.context > 0 ? options.context
@@ -90,7 +91,8 @@ std::shared_ptr<Engine> Engine::with_policy(const std::string& kv, size_t contex
   options.context = context;
   options.batch_tokens = std::min(options.batch_tokens, context);
   kv::Policy policy = kv::make_policy(kv::parse_policy(kv), runner_->kernels().native_kv);
-  options.kv_bytes = cache_price(model_->config(), policy, options.batch_tokens).bytes(context);
+  const size_t step = step_tokens(policy, options.batch_tokens);
+  options.kv_bytes = cache_price(model_->config(), policy, step).bytes(context);
   other->runner_ = std::make_unique<Runner>(model_, runner_->pool(), runner_->kernels(),
                                             std::move(policy), options);
   return other;

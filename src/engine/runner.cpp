@@ -18,15 +18,19 @@ kv::Policy with_key_norms(kv::Policy policy, const model::Model& model, ThreadPo
 
 }  // namespace
 
-size_t held_tokens(const model::Config& c, const kv::Policy& policy, size_t context, size_t batch) {
+size_t held_tokens(const model::Config& c, const kv::Policy& policy, size_t context, size_t step) {
   const size_t bound = policy.keep ? policy.keep->bound() : 0;
   if (bound == 0) return context;
   // What stays of one head is gathered before what it was is given back.
   const size_t moved = ceil_div(bound, c.layers * c.kv_heads);
-  return std::min(context, bound + batch + moved + 3 * kernel::kPageTokens);
+  return std::min(context, bound + step + moved + 3 * kernel::kPageTokens);
 }
 
-CachePrice cache_price(const model::Config& c, const kv::Policy& policy, size_t batch) {
+size_t step_tokens(const kv::Policy& policy, size_t batch) {
+  return policy.prefill ? std::max(batch, policy.prefill->chunk()) : batch;
+}
+
+CachePrice cache_price(const model::Config& c, const kv::Policy& policy, size_t step) {
   CachePrice price;
   size_t extra = 0;  // of an open page in all heads
   for (size_t layer = 0; layer < c.layers; ++layer) {
@@ -36,7 +40,7 @@ CachePrice cache_price(const model::Config& c, const kv::Policy& policy, size_t 
     if (!codec.seals()) continue;
     extra += c.kv_heads * (plain - std::min(plain, sealed));
     // Pages that are not yet encoded: the tail's, a step's, and one that both may end in.
-    const size_t open = ceil_div(codec.tail() + batch, kernel::kPageTokens) + 1;
+    const size_t open = ceil_div(codec.tail() + step, kernel::kPageTokens) + 1;
     price.open_pages = std::max(price.open_pages, open);
   }
   price.extra_bytes = price.open_pages * extra;
@@ -64,7 +68,9 @@ Runner::Runner(std::shared_ptr<const model::Model> model, std::shared_ptr<Thread
       kernels_(kernels),
       policy_(with_key_norms(std::move(policy), *model, *pool_)),
       options_(options),
-      forward_(std::move(model), *pool_, kernels, options.batch_tokens, options.context),
+      forward_(std::move(model), *pool_, kernels,
+               {std::min(engine::step_tokens(policy_, options.batch_tokens), options.context),
+                options.batch_tokens, options.context}),
       pages_(options.kv_bytes),
       attender_(*pool_, kernels, policy_.prefill, checked(policy_).fetch),
       keep_(*pool_, policy_.keep, forward_.config().layers),
@@ -97,7 +103,7 @@ void Runner::check(std::span<const StepPart> parts) const {
       }
     }
   }
-  FATHOM_CHECK(tokens <= options_.batch_tokens);
+  FATHOM_CHECK(tokens <= step_tokens());
   if (bytes > pages_.free_bytes()) {
     throw with_hint(
         out_of_memory("KV cache", "{} more tokens need {} MiB of pages, {} of {} MiB are free",
@@ -182,7 +188,7 @@ std::span<float> Runner::read(kv::SequenceCache& cache, std::span<const TokenId>
   std::span<float> logits;
   const size_t prompt = tokens.size() > 1 ? cache.length() + tokens.size() : 0;
   for (size_t at = 0; at < tokens.size();) {
-    const size_t n = std::min(options_.batch_tokens, tokens.size() - at);
+    const size_t n = std::min(step_tokens(), tokens.size() - at);
     const bool last = at + n == tokens.size();
     const StepPart part{&cache, tokens.subspan(at, n), last ? Outputs::kLast : Outputs::kNone,
                         prompt};

@@ -37,7 +37,7 @@ struct StepPart {
 
 struct RunnerOptions {
   size_t context = 4096;      // tokens that a sequence may hold
-  size_t batch_tokens = 512;  // tokens of a step
+  size_t batch_tokens = 512;  // tokens that go through the matrices together
   size_t kv_bytes = 0;        // budget of the page pool
   bool explain = false;       // new caches have a ledger
   TokenText token_text = {};  // for policies that ask where sentences end
@@ -53,10 +53,10 @@ class Runner {
   // Appends the tokens to their caches. Returns the wanted logits, [outputs][vocab], in the order
   // of the parts; they stay valid until the next step. Throws Error(kOutOfMemory) before anything
   // is changed where the caches have no room, Error(kTooLong) beyond the context.
-  // REQUIRES: at most batch_tokens tokens, every part at least one, no cache twice.
+  // REQUIRES: at most step_tokens() tokens, every part at least one, no cache twice.
   std::span<float> step(std::span<const StepPart> parts);
 
-  // Reads any number of tokens in steps of batch_tokens and returns the last token's logits. More
+  // Reads any number of tokens in steps of step_tokens() and returns the last token's logits. More
   // than one token is a prompt: at its end the policy decides what stays.
   // Reports "reading" in tokens; a report that returns false ends early, at a step's border.
   std::span<float> read(kv::SequenceCache& cache, std::span<const TokenId> tokens,
@@ -66,6 +66,8 @@ class Runner {
   const kv::Policy& policy() const { return policy_; }
   const kv::PagePool& pages() const { return pages_; }
   const RunnerOptions& options() const { return options_; }
+  // Most tokens of a step, at least batch_tokens.
+  size_t step_tokens() const { return forward_.max_tokens(); }
   const kernel::Kernels& kernels() const { return kernels_; }
   ThreadPool& threads() { return *pool_; }
   const std::shared_ptr<ThreadPool>& pool() const { return pool_; }
@@ -102,6 +104,9 @@ class Runner {
   Buffer<float> logits_;
 };
 
+// Tokens of a step: `batch`, or what the prefill policy wants to decide on at once.
+size_t step_tokens(const kv::Policy& policy, size_t batch);
+
 // What a sequence's cache takes.
 struct CachePrice {
   size_t page_bytes = 0;   // 64 tokens in all heads, encoded
@@ -119,9 +124,9 @@ struct CachePrice {
   }
 };
 // Tokens of a head that are in the cache at most, while a text of `context` tokens is read in steps
-// of `batch`: all of them, or what a bounded KEEP policy leaves, a step, and room to move them.
+// of `step`: all of them, or what a bounded KEEP policy leaves, a step, and room to move them.
 size_t held_tokens(const model::Config& config, const kv::Policy& policy, size_t context,
-                   size_t batch);
-CachePrice cache_price(const model::Config& config, const kv::Policy& policy, size_t batch);
+                   size_t step);
+CachePrice cache_price(const model::Config& config, const kv::Policy& policy, size_t step);
 
 }  // namespace fathom::engine

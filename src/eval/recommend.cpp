@@ -136,8 +136,9 @@ class Search {
     const kv::Policy policy = kv::make_policy(kv::parse_policy(c.line(options_.length)),
                                               engine_.runner().kernels().native_kv);
     const model::Config& config = engine_.model().config();
-    return engine::cache_price(config, policy, batch())
-        .bytes(engine::held_tokens(config, policy, options_.length, batch()));
+    const size_t step = engine::step_tokens(policy, batch());
+    return engine::cache_price(config, policy, step)
+        .bytes(engine::held_tokens(config, policy, options_.length, step));
   }
 
   // Texts as long as the time allows, and the engine that all are compared with.

@@ -1,15 +1,14 @@
 #include "eval/speed.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "base/error.h"
+#include "base/stopwatch.h"
 
 namespace fathom::eval {
 namespace {
 
 using engine::TokenId;
-using Clock = std::chrono::steady_clock;
 
 // Tokens of no meaning: speed does not depend on which.
 std::vector<TokenId> some_tokens(size_t n, size_t vocab) {
@@ -99,7 +98,7 @@ class WorkCount {
 Work total_work(const engine::Engine& engine, const SpeedTest& test) {
   const WorkCount count(engine);
   Work total;
-  const size_t batch = test.prompt > 0 ? engine.runner().options().batch_tokens : 1;
+  const size_t batch = test.prompt > 0 ? engine.runner().step_tokens() : 1;
   const size_t tokens = test.prompt > 0 ? test.prompt : test.generate;
   for (size_t at = 0; at < tokens; at += batch) {
     const Work step = count.step(std::min(batch, tokens - at), test.depth + at, test);
@@ -123,20 +122,27 @@ void generate(engine::Engine& engine, Caches& caches, std::span<const TokenId> t
 }
 
 double run_once(engine::Engine& engine, const SpeedTest& test, const Caches& behind,
-                size_t& kv_bytes) {
+                SpeedResult& result) {
   Caches caches;
   for (size_t i = 0; i < test.sequences; ++i) caches.push_back(behind[i % behind.size()].fork());
   const size_t n = test.prompt > 0 ? test.prompt : test.generate;
   const std::vector<TokenId> tokens = some_tokens(n, engine.tokenizer().size());
-  const auto start = Clock::now();
+  kv::Attender& attender = engine.runner().attender();
+  attender.reset_account();
+  const Stopwatch watch;
   if (test.prompt > 0) {
     engine.runner().read(caches[0], tokens);
   } else {
     generate(engine, caches, tokens);
   }
-  const std::chrono::duration<double> took = Clock::now() - start;
-  kv_bytes = engine.runner().pages().stats().used_bytes;
-  return double(n * test.sequences) / took.count();
+  const double took = watch.seconds();
+  result.kv_bytes = engine.runner().pages().stats().used_bytes;
+  result.seconds += took;
+  result.attention_seconds += attender.seconds();
+  result.select_seconds += attender.account().select_seconds;
+  result.prompt_read = attender.account().density();
+  result.keys_read = attender.fetch_account().share();
+  return double(n * test.sequences) / took;
 }
 
 }  // namespace
@@ -179,11 +185,14 @@ SpeedResult measure_speed(engine::Engine& engine, const SpeedTest& test, size_t 
   SpeedTest warm_up = test;
   warm_up.prompt = std::min<size_t>(test.prompt, 512);
   warm_up.generate = std::min<size_t>(test.generate, 4);
-  run_once(engine, warm_up, behind, result.kv_bytes);
+  run_once(engine, warm_up, behind, result);
+  result.seconds = result.attention_seconds = result.select_seconds = 0;
   for (size_t r = 0; r < repetitions; ++r) {
-    result.tokens_per_second.push_back(run_once(engine, test, behind, result.kv_bytes));
+    result.tokens_per_second.push_back(run_once(engine, test, behind, result));
     if (!report(progress, {"measuring", r + 1, repetitions, "runs"})) break;
   }
+  const double runs = double(result.tokens_per_second.size());
+  for (double* s : {&result.seconds, &result.attention_seconds, &result.select_seconds}) *s /= runs;
   return result;
 }
 

@@ -36,6 +36,10 @@ struct SpeedResult {
   double limit = 0;                       // tokens a second at the machine's limits
   size_t macs = 0, bytes = 0;             // of the whole test
   size_t kv_bytes = 0;                    // of the cache at its end
+  // Means over the repetitions. Attention includes deciding what it reads.
+  double seconds = 0, attention_seconds = 0, select_seconds = 0;
+  double prompt_read = 1;  // share of the (query, key) pairs that reading computed
+  double keys_read = 1;    // share of the kept keys that generating read
 
   double median() const;
   double share() const { return median() / limit; }  // of the limit

@@ -23,6 +23,10 @@ LimitKernels with_bf16(LimitKernels limits) {
   limits.bf16 = avx512bf16_rounds;
   return limits;
 }
+ScoreKernels with_bf16(ScoreKernels score) {
+  score.rounded_scores = avx512bf16_rounded_scores();
+  return score;
+}
 
 const Kernels kAvx2{"avx2",           [] { return cpu_features().avx2; },
                     avx2_matmul,      avx2_attend,
@@ -37,7 +41,7 @@ const Kernels kAvx512Bf16{"avx512bf16",
                           avx512bf16_matmul,
                           avx512bf16_attend,
                           avx512_elementwise,
-                          avx512_score,
+                          with_bf16(avx512_score),
                           with_bf16(avx512_limits),
                           KvFormat::kBF16};
 const Kernels* const kTables[] = {&kAvx512Bf16, &kAvx512, &kAvx2, &kScalar};

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 
+#include "base/half.h"
+
 namespace fathom::kernel {
 
 // out[r][c] = scale * (a[r] . b[c]) for r < rows, c < columns. Rows of a and b are `inner` floats,
@@ -21,8 +23,24 @@ struct ScoreArgs {
   size_t out_stride = 0;
 };
 
+// The same product of numbers rounded to BF16: `a` comes rounded, `b` is rounded on its way. Rows
+// of a begin at even places and are padded with 0 to a multiple of 32 numbers, as is `inner` then:
+// a_stride >= round_up(inner, 32).
+struct RoundedScoreArgs {
+  const BFloat* a = nullptr;
+  size_t a_stride = 0, rows = 0;
+  const float* b = nullptr;
+  size_t b_stride = 0, columns = 0;
+  size_t inner = 0;
+  float scale = 1.0f;
+  float* out = nullptr;
+  size_t out_stride = 0;
+};
+
 struct ScoreKernels {
   void (*scores)(const ScoreArgs&);
+  // Where the machine multiplies BF16 faster; else null.
+  void (*rounded_scores)(const RoundedScoreArgs&);
   // x = e^x / sum e^x, in place. Numbers may be -inf, but not all of them.
   void (*softmax)(float* x, size_t n);
   float (*row_max)(const float* x, size_t n);  // -inf for an empty row

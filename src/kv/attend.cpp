@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/stopwatch.h"
 #include "kv/extra_token.h"
 
 namespace fathom::kv {
@@ -77,6 +78,7 @@ Attender::Attender(ThreadPool& pool, const kernel::Kernels& kernels,
 
 void Attender::run(const AttendLayer& asked, std::span<const SequenceRows> sequences) {
   if (sequences.empty()) return;
+  const Stopwatch watch;
   AttendLayer layer = asked;
   write(layer, sequences);
   enter_frame(layer, sequences);
@@ -100,6 +102,7 @@ void Attender::run(const AttendLayer& asked, std::span<const SequenceRows> seque
   fetch_.run(layer, decoding_);
   if (!dense_.empty()) attend_densely(layer, dense_);
   leave_frame(layer, sequences);
+  seconds_ += watch.seconds();
 }
 
 // fn(row, kv head) for the rows of every token and query head.

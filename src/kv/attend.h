@@ -36,9 +36,12 @@ class Attender {
   // Of what the prefill policy decided since reset_account().
   const PrefillAccount& account() const { return sparse_.account(); }
   const FetchAccount& fetch_account() const { return fetch_.account(); }
+  // Seconds that run() took, deciding included.
+  double seconds() const { return seconds_; }
   void reset_account() {
     sparse_.reset_account();
     fetch_.reset_account();
+    seconds_ = 0;
   }
 
  private:
@@ -94,6 +97,7 @@ class Attender {
   SparsePrefill sparse_;
   FetchStage fetch_;
   std::vector<SequenceRows> dense_, decoding_, reading_;  // of a step
+  double seconds_ = 0;
   std::vector<Item> items_;
   std::vector<Segment> segments_;
   std::vector<Task> tasks_;

@@ -204,6 +204,20 @@ void HeadCache::copy_token(size_t d, size_t index, PageData to, size_t slot) con
   codec_->write(to, d, slot, k.data(), v.data());
 }
 
+void HeadCache::copy_run(size_t d, Run run, PageData to) const {
+  for (size_t done = 0; done < run.n;) {
+    const size_t index = run.first + done, slot = index % kPageTokens;
+    const size_t n = std::min(kPageTokens - slot, run.n - done);
+    const Page& from = *pages_[index / kPageTokens];
+    if (!from.sealed) {
+      codec_->copy_slots({from.data, slot}, {to, done}, n, d);
+    } else {
+      for (size_t i = 0; i < n; ++i) copy_token(d, index + i, to, done + i);
+    }
+    done += n;
+  }
+}
+
 void SequenceCache::read_rows(const HeadCache& head, size_t first, std::span<float> out,
                               Plane plane) const {
   const size_t d = shape_.head_dim, end = first + out.size() / d;
@@ -288,7 +302,7 @@ void SequenceCache::replace_keys(size_t layer, size_t kv_head, std::span<const f
   HeadCache& head = heads_[layer * shape_.kv_heads + kv_head];
   const size_t d = shape_.head_dim, tokens = keys.size() / d;
   FATHOM_DCHECK(tokens <= head.length_);
-  std::vector<float> k(d), v(d), memory;
+  std::vector<float> k(d), v(d);
   for (size_t first = 0; first < tokens; first += kPageTokens) {
     const size_t p = first / kPageTokens;
     PageRef& page = head.pages_[p];
@@ -303,8 +317,7 @@ void SequenceCache::replace_keys(size_t layer, size_t kv_head, std::span<const f
     }
     for (size_t i = first; i < std::min(tokens, first + kPageTokens); ++i) {
       head.codec().read(page->data, d, i - first, k.data(), v.data());
-      const float* key = framed(head.codec().key_frame(), head.id_, keys.data() + i * d, d, memory);
-      head.codec().write(page->data, d, i - first, key, v.data());
+      head.codec().write(page->data, d, i - first, keys.data() + i * d, v.data());
     }
   }
   fetch_.heads.clear();

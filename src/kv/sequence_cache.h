@@ -84,6 +84,11 @@ class HeadCache {
   size_t page_bytes(size_t page) const { return pages_[page]->bytes; }
   // Copies a stored token to a slot of a plain page.
   void copy_token(size_t head_dim, size_t index, PageData to, size_t slot) const;
+  // The same of the tokens with indices [first, first + n), n <= 64, to slots 0 and following.
+  struct Run {
+    size_t first, n;
+  };
+  void copy_run(size_t head_dim, Run run, PageData to) const;
   const ExtraToken& extra() const { return extra_; }
 
  private:

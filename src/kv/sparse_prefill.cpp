@@ -1,9 +1,11 @@
 #include "kv/sparse_prefill.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <limits>
+
+#include "base/checked.h"
+#include "base/stopwatch.h"
 
 namespace fathom::kv {
 namespace {
@@ -15,16 +17,6 @@ using kernel::kSegmentPages;
 using kernel::padded_head_dim;
 using kernel::PageView;
 
-class Stopwatch {
- public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
-
 AttendState state_at(Buffer<float>& memory, size_t rows) {
   return {memory.data(), memory.data() + rows, memory.data() + 2 * rows};
 }
@@ -33,6 +25,30 @@ void clear(const AttendState& state, size_t rows, size_t head_dim) {
   std::fill_n(state.max, rows, -std::numeric_limits<float>::infinity());
   std::fill_n(state.sum, rows, 0.0f);
   std::fill_n(state.out, rows * padded_head_dim(head_dim), 0.0f);
+}
+
+constexpr size_t kGatherBytes = size_t{64} << 20;
+
+int32_t as_index(size_t i) { return static_cast<int32_t>(i); }
+
+// Bits [begin, end) of a page's slots, clamped to it.
+uint64_t slot_bits(int32_t begin, int32_t end) {
+  const int32_t page = static_cast<int32_t>(kPageTokens);
+  begin = std::clamp(begin, 0, page);
+  end = std::clamp(end, 0, page);
+  if (begin >= end) return 0;
+  const uint64_t below = end == page ? ~uint64_t{0} : (uint64_t{1} << end) - 1;
+  return below & ~((uint64_t{1} << begin) - 1);
+}
+
+// Adds keys [begin, end) to the views, page by page, what is outside of them masked.
+void add_keys(std::span<const PageView> pages, int32_t begin, int32_t end,
+              std::vector<PageView>& views) {
+  const int32_t size = static_cast<int32_t>(kPageTokens);
+  for (int32_t page = begin / size; page * size < end; ++page) {
+    views.push_back(pages[static_cast<size_t>(page)]);
+    views.back().slots &= slot_bits(begin - page * size, end - page * size);
+  }
 }
 
 // Tiles of a row's pages that dense attention would visit for queries up to `last`.
@@ -50,9 +66,19 @@ void SparsePrefill::run(const PrefillPolicy& policy, const AttendLayer& layer,
   select(policy, layer, sequence);
   account_.select_seconds += selecting.seconds();
   const Stopwatch attending;
-  plan(layer, sequence, policy.query_block());
-  pool_.run(tiles_.size(),
-            [&](size_t i, int worker) { run_tile(layer, sequence, tiles_[i], worker); });
+  share(sequence, layer.heads, policy.query_block());
+  for (size_t head = 0; head < layer.heads;) {
+    const size_t end = plan_gathering(layer, sequence, head);
+    gather_columns(layer, sequence);
+    plan_tiles(sequence, policy.query_block(), head, end);
+    if (Ledger* ledger = sequence.cache->ledger()) {
+      const size_t start = sequence.cache->length() - sequence.tokens;
+      for (const Tile& tile : tiles_) record(*ledger, layer, tile, start);
+    }
+    pool_.run(tiles_.size(),
+              [&](size_t i, int worker) { run_tile(layer, sequence, tiles_[i], worker); });
+    head = end;
+  }
   account_.attend_seconds += attending.seconds();
 }
 
@@ -96,6 +122,7 @@ void SparsePrefill::select_head(const PrefillPolicy& policy, const AttendLayer& 
   view.head.tokens = head.length();
   view.head.k = w.keys.data();
   view.head.scale = layer.scale;
+  view.head.rounds = head.codec().format() == kernel::KvFormat::kBF16;
   view.prompt = sequence.prompt;
   view.queries.group = group;
   view.queries.tokens = sequence.tokens;
@@ -105,28 +132,87 @@ void SparsePrefill::select_head(const PrefillPolicy& policy, const AttendLayer& 
   policy.select(view, std::span(lists_).subspan(kv_head * group * blocks_, group * blocks_));
 }
 
+void SparsePrefill::share(const SequenceRows& sequence, size_t heads, size_t query_block) {
+  const size_t tokens = sequence.cache->length(), start = tokens - sequence.tokens;
+  ends_.clear();
+  for (size_t b = start / query_block + 1; ends_.size() < blocks_; ++b) {
+    ends_.push_back(std::min(tokens, b * query_block));
+  }
+  sets_.resize(heads);
+  pool_.run(heads, [&](size_t head, int) {
+    sets_[head] = share_columns(std::span(lists_).subspan(head * blocks_, blocks_), ends_);
+  });
+}
+
+// As many heads, from the first on, as kGatherBytes are enough for; returns the one after them.
+size_t SparsePrefill::plan_gathering(const AttendLayer& layer, const SequenceRows& sequence,
+                                     size_t first_head) {
+  const SequenceCache& cache = *sequence.cache;
+  const size_t bytes = cache.codec(layer.layer).page_bytes(cache.shape().head_dim);
+  gathering_.clear();
+  size_t pages = 0, head = first_head;
+  for (; head < layer.heads; ++head) {
+    size_t more = 0;
+    for (const ColumnSet& set : sets_[head]) more += ceil_div(set.keys.size(), kPageTokens);
+    if (head > first_head && (pages + more) * bytes > kGatherBytes) break;
+    for (const ColumnSet& set : sets_[head]) {
+      gathering_.push_back({&set, head, pages});
+      pages += ceil_div(set.keys.size(), kPageTokens);
+    }
+  }
+  gathered_.ensure(pages * bytes);
+  gathered_positions_.resize(pages * kPageTokens);
+  return head;
+}
+
+void SparsePrefill::gather_columns(const AttendLayer& layer, const SequenceRows& sequence) {
+  const SequenceCache& cache = *sequence.cache;
+  const StoreCodec& codec = cache.codec(layer.layer);
+  const size_t d = cache.shape().head_dim, group = layer.heads / cache.shape().kv_heads;
+  pool_.run(gathering_.size(), [&](size_t i, int) {
+    const Gathered& g = gathering_[i];
+    const HeadCache& head = cache.head(layer.layer, g.head / group);
+    const size_t slots = ceil_div(g.set->keys.size(), kPageTokens) * kPageTokens;
+    for (size_t at = 0; at < slots; ++at) {
+      const size_t page = g.page + at / kPageTokens;
+      const PageData to{gathered_.data() + page * codec.page_bytes(d)};
+      int32_t& position = gathered_positions_[g.page * kPageTokens + at];
+      if (at < g.set->keys.size()) {
+        const size_t key = static_cast<size_t>(g.set->keys[at]);
+        head.copy_token(d, key, to, at % kPageTokens);
+        position = head.position(key);
+      } else {
+        codec.clear_slot(to, d, at % kPageTokens);
+        position = 0;
+      }
+    }
+  });
+}
+
 // Late tiles read most, so they come first.
-void SparsePrefill::plan(const AttendLayer& layer, const SequenceRows& sequence,
-                         size_t query_block) {
+void SparsePrefill::plan_tiles(const SequenceRows& sequence, size_t query_block, size_t first_head,
+                               size_t end_head) {
   tiles_.clear();
-  const size_t tokens = sequence.cache->head(layer.layer, 0).length();
-  const size_t start = tokens - sequence.tokens;
+  const size_t tokens = sequence.cache->length(), start = tokens - sequence.tokens;
   for (size_t end = tokens; end > start;) {
     const size_t first = std::max(start, (end - 1) / kAttendRows * kAttendRows);
     const size_t block = first / query_block - start / query_block;
-    for (size_t head = 0; head < layer.heads; ++head) {
+    for (size_t head = first_head; head < end_head; ++head) {
       const RowList& list = lists_[head * blocks_ + block];
-      tiles_.push_back({head, first - start, end - first, &list});
+      tiles_.push_back({head, first - start, end - first, &list, nullptr, 0});
       const double pages = static_cast<double>(list.pieces.size()) +
                            static_cast<double>(list.columns.size()) / kPageTokens;
       const double rows = static_cast<double>(end - first) * kPageTokens;
       account_.visited += rows * std::min(pages, causal_pages(end - 1));
       account_.causal += rows * causal_pages(end - 1);
+      if (list.columns.empty()) continue;
+      for (const Gathered& g : gathering_) {
+        if (g.head != head || block < g.set->begin || block >= g.set->end) continue;
+        tiles_.back().columns = g.set;
+        tiles_.back().page = g.page;
+      }
     }
     end = first;
-  }
-  if (Ledger* ledger = sequence.cache->ledger()) {
-    for (const Tile& tile : tiles_) record(*ledger, layer, tile, start);
   }
 }
 
@@ -148,60 +234,73 @@ void SparsePrefill::record(Ledger& ledger, const AttendLayer& layer, const Tile&
   for (const int32_t column : tile.list->columns) add(column, 1);
 }
 
-// Splits the list into views for the kernel: pages as they lie, and gathered ones.
-void SparsePrefill::collect(const HeadCache& head, const SequenceCache& cache, const Tile& tile,
-                            Worker& w) {
+// Views of the pages that pieces touch: where they lie whole, or are cut by a window's sinks. What
+// begins elsewhere is left to be copied.
+void SparsePrefill::collect_pieces(const HeadCache& head, const RowList& list, Worker& w) {
   const std::span<const PageView> pages = head.pages();
-  const RowList& list = *tile.list;
-  const int32_t length = static_cast<int32_t>(head.length());
+  const int32_t length = as_index(head.length());
   const int32_t sinks = list.window > 0 ? list.sinks : length;
   w.open.clear();
   w.windowed.clear();
-  w.gathered_positions.clear();
-  std::vector<int32_t> open_keys, windowed_keys;
+  w.loose.clear();
   for (const int32_t piece : list.pieces) {
-    const int32_t end = std::min(piece + static_cast<int32_t>(kPageTokens), length);
-    const bool whole = piece % static_cast<int32_t>(kPageTokens) == 0;
-    if (whole && (end <= sinks || piece >= sinks)) {
-      (piece >= sinks ? w.windowed : w.open)
-          .push_back(pages[static_cast<size_t>(piece) / kPageTokens]);
-      continue;
-    }
-    for (int32_t key = piece; key < end; ++key) {
-      (key >= sinks ? windowed_keys : open_keys).push_back(key);
+    const int32_t end = std::min(piece + as_index(kPageTokens), length);
+    if (piece % as_index(kPageTokens) != 0 && list.window == 0) {
+      w.loose.push_back(piece);
+    } else {
+      if (piece < sinks) add_keys(pages, piece, std::min(end, sinks), w.open);
+      if (end > sinks) add_keys(pages, std::max(piece, sinks), end, w.windowed);
     }
   }
-  for (const int32_t key : list.columns) (key >= sinks ? windowed_keys : open_keys).push_back(key);
-  const size_t most = (open_keys.size() + windowed_keys.size()) / kPageTokens + 2;
-  w.gathered.ensure(most * head.codec().page_bytes(cache.shape().head_dim));
-  w.gathered_positions.resize(most * kPageTokens);
-  std::sort(open_keys.begin(), open_keys.end());
-  std::sort(windowed_keys.begin(), windowed_keys.end());
-  w.index = std::move(open_keys);
-  size_t used = gather(cache, head, w, 0, w.open);
-  w.index = std::move(windowed_keys);
-  gather(cache, head, w, used, w.windowed);
 }
 
-// Copies the keys of w.index into pages of scratch from `used` on; returns the pages used so far.
-size_t SparsePrefill::gather(const SequenceCache& cache, const HeadCache& head, Worker& w,
-                             size_t used, std::vector<PageView>& views) {
-  const StoreCodec& codec = head.codec();
-  const size_t d = cache.shape().head_dim, bytes = codec.page_bytes(d);
-  for (size_t first = 0; first < w.index.size(); first += kPageTokens, ++used) {
-    const size_t n = std::min(kPageTokens, w.index.size() - first);
-    const PageData to{w.gathered.data() + used * bytes};
-    int32_t* positions = w.gathered_positions.data() + used * kPageTokens;
-    for (size_t slot = 0; slot < n; ++slot) {
-      const size_t key = static_cast<size_t>(w.index[first + slot]);
-      head.copy_token(d, key, to, slot);
-      positions[slot] = head.position(key);
-    }
-    for (size_t slot = n; slot < kPageTokens; ++slot) codec.clear_slot(to, d, slot);
-    views.push_back({to.bytes, to.bytes + codec.key_bytes(d), static_cast<int32_t>(n), positions[0],
-                     positions, codec.format(), codec.format()});
+// Views of the gathered pages that hold the tile's columns.
+void SparsePrefill::collect_columns(const StoreCodec& codec, size_t d, const Tile& tile,
+                                    Worker& w) {
+  const size_t bytes = codec.page_bytes(d);
+  const RowList& list = *tile.list;
+  const std::vector<uint64_t> masks = column_masks(*tile.columns, list.columns);
+  const int32_t sinks = list.window > 0 ? list.sinks : INT32_MAX;
+  w.open.clear();
+  w.windowed.clear();
+  for (size_t i = 0; i < masks.size(); ++i) {
+    if (masks[i] == 0) continue;
+    const std::span keys = std::span(tile.columns->keys).subspan(i * kPageTokens);
+    const size_t n = std::min(kPageTokens, keys.size());
+    const int32_t* positions = gathered_positions_.data() + (tile.page + i) * kPageTokens;
+    const std::byte* data = gathered_.data() + (tile.page + i) * bytes;
+    PageView view{data,          data + codec.key_bytes(d),
+                  as_index(n),   positions[0],
+                  positions,     codec.format(),
+                  codec.format()};
+    const auto cut = std::lower_bound(keys.begin(), keys.begin() + as_index(n), sinks);
+    const uint64_t before = slot_bits(0, static_cast<int32_t>(cut - keys.begin()));
+    view.slots = masks[i] & before;
+    if (view.slots != 0) w.open.push_back(view);
+    view.slots = masks[i] & ~before;
+    if (view.slots != 0) w.windowed.push_back(view);
   }
-  return used;
+}
+
+// Copies pieces into pages of scratch; w.open views them.
+void SparsePrefill::copy_pieces(const HeadCache& head, size_t d, std::span<const int32_t> from,
+                                Worker& w) {
+  const StoreCodec& codec = head.codec();
+  const size_t bytes = codec.page_bytes(d);
+  w.copies.ensure(kSegmentPages * bytes);
+  w.open.clear();
+  w.copied_positions.resize(kSegmentPages * kPageTokens);
+  for (size_t i = 0; i < from.size(); ++i) {
+    const size_t first = static_cast<size_t>(from[i]);
+    const size_t n = std::min(kPageTokens, head.length() - first);
+    const PageData to{w.copies.data() + i * bytes};
+    head.copy_run(d, {first, n}, to);
+    for (size_t slot = n; slot < kPageTokens; ++slot) codec.clear_slot(to, d, slot);
+    int32_t* positions = w.copied_positions.data() + i * kPageTokens;
+    for (size_t slot = 0; slot < n; ++slot) positions[slot] = head.position(first + slot);
+    w.open.push_back({to.bytes, to.bytes + codec.key_bytes(d), as_index(n), positions[0], positions,
+                      codec.format(), codec.format()});
+  }
 }
 
 void SparsePrefill::run_tile(const AttendLayer& layer, const SequenceRows& sequence,
@@ -217,14 +316,22 @@ void SparsePrefill::run_tile(const AttendLayer& layer, const SequenceRows& seque
     std::memcpy(w.q.data() + r * d, layer.stored_q() + row * d, d * sizeof(float));
     w.positions[r] = static_cast<int32_t>(start + tile.first + r);
   }
-  collect(head, cache, tile, w);
   clear(state_at(w.state, tile.rows), tile.rows, d);
-  attend(layer, cache, {&tile, &w.open, layer.window}, w);
-  if (!w.windowed.empty()) {
-    const int32_t window = layer.window > 0 && tile.list->window > 0
-                               ? std::min(layer.window, tile.list->window)
-                               : std::max(layer.window, tile.list->window);
-    attend(layer, cache, {&tile, &w.windowed, window}, w);
+  const int32_t window = layer.window > 0 && tile.list->window > 0
+                             ? std::min(layer.window, tile.list->window)
+                             : std::max(layer.window, tile.list->window);
+  collect_pieces(head, *tile.list, w);
+  attend(layer, cache, {&tile, w.open, layer.window}, w);
+  attend(layer, cache, {&tile, w.windowed, window}, w);
+  for (size_t at = 0; at < w.loose.size(); at += kSegmentPages) {
+    const size_t n = std::min(kSegmentPages, w.loose.size() - at);
+    copy_pieces(head, d, std::span(w.loose).subspan(at, n), w);
+    attend(layer, cache, {&tile, w.open, layer.window}, w);
+  }
+  if (tile.columns) {
+    collect_columns(head.codec(), d, tile, w);
+    attend(layer, cache, {&tile, w.open, layer.window}, w);
+    attend(layer, cache, {&tile, w.windowed, window}, w);
   }
   kernel::finish_attention(state_at(w.state, tile.rows), tile.rows, d, {w.rows.data(), d, nullptr});
   for (size_t r = 0; r < tile.rows; ++r) {
@@ -233,12 +340,12 @@ void SparsePrefill::run_tile(const AttendLayer& layer, const SequenceRows& seque
   }
 }
 
-// Adds the views to the tile's state, in runs that end where dense attention's segments do: with
-// every page in the list the operations are the same.
+// Adds the views to the tile's state in runs of at least kSegmentPages that end where dense
+// attention's segments do: with every page in the list the operations are the same.
 void SparsePrefill::attend(const AttendLayer& layer, const SequenceCache& cache, const Pass& pass,
                            Worker& w) {
   const size_t d = cache.shape().head_dim, rows = pass.tile->rows;
-  const std::vector<PageView>& views = *pass.views;
+  const std::span<const PageView> views = pass.views;
   kernel::AttendArgs args;
   args.format = cache.codec(layer.layer).format();
   args.head_dim = d;
@@ -255,7 +362,10 @@ void SparsePrefill::attend(const AttendLayer& layer, const SequenceCache& cache,
   };
   for (size_t begin = 0; begin < views.size();) {
     size_t end = begin + 1;
-    while (end < views.size() && segment_of(views[end]) == segment_of(views[begin])) ++end;
+    while (end < views.size() &&
+           (end - begin < kSegmentPages || segment_of(views[end]) == segment_of(views[end - 1]))) {
+      ++end;
+    }
     const AttendState part = state_at(w.part, rows);
     clear(part, rows, d);
     args.pages = views.data() + begin;

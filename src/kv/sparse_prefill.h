@@ -2,10 +2,12 @@
 //
 // For each kv head the policy lists what each block of queries reads; then the attention kernel
 // runs over tiles of 64 queries of one query head and their pages. Pieces that begin at a page's
-// border are read where they lie, others and single keys are gathered into pages of scratch. With
-// every key in the lists the result is that of dense attention, bit for bit.
+// border are read where they lie, others are copied; single keys are gathered into pages that
+// neighbouring blocks share. With every key in the lists the result is that of dense attention, bit
+// for bit.
 //
-// Scratch grows with the longest sequence: the keys of one kv head as floats for each worker.
+// Scratch grows with the longest sequence: the keys of one kv head as floats for each worker. What
+// is gathered at once is bound by kGatherBytes, or by what one query head needs.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +18,7 @@
 #include "kernel/kernels.h"
 #include "kv/attend_layer.h"
 #include "kv/prefill/prefill_policy.h"
+#include "kv/shared_columns.h"
 
 namespace fathom::kv {
 
@@ -45,28 +48,41 @@ class SparsePrefill {
     size_t head;
     size_t first, rows;
     const RowList* list;
+    const ColumnSet* columns;  // null: none
+    size_t page;               // of the set's first in gathered_
+  };
+  // A set whose keys are gathered from `page` on.
+  struct Gathered {
+    const ColumnSet* set;
+    size_t head, page;
   };
   struct Worker {
     Buffer<float> keys;  // [tokens][head_dim]
-    Buffer<std::byte> kernel, gathered;
+    Buffer<std::byte> kernel, copies;
     Buffer<float> q, state, part, rows;
-    std::vector<int32_t> gathered_positions, positions, index;
+    std::vector<int32_t> positions, loose;
+    std::vector<int32_t> copied_positions;
     std::vector<kernel::PageView> open, windowed;  // without and with the list's window
   };
   void prepare(const SequenceRows& sequence);
   void select(const PrefillPolicy& policy, const AttendLayer& layer, const SequenceRows& sequence);
   void select_head(const PrefillPolicy& policy, const AttendLayer& layer,
                    const SequenceRows& sequence, size_t kv_head, int worker);
-  void plan(const AttendLayer& layer, const SequenceRows& sequence, size_t query_block);
+  void share(const SequenceRows& sequence, size_t heads, size_t query_block);
+  size_t plan_gathering(const AttendLayer& layer, const SequenceRows& sequence, size_t first_head);
+  void gather_columns(const AttendLayer& layer, const SequenceRows& sequence);
+  void plan_tiles(const SequenceRows& sequence, size_t query_block, size_t first_head,
+                  size_t end_head);
   void record(Ledger& ledger, const AttendLayer& layer, const Tile& tile, size_t start) const;
   void run_tile(const AttendLayer& layer, const SequenceRows& sequence, const Tile& tile,
                 int worker);
-  void collect(const HeadCache& head, const SequenceCache& cache, const Tile& tile, Worker& w);
-  size_t gather(const SequenceCache& cache, const HeadCache& head, Worker& w, size_t used,
-                std::vector<kernel::PageView>& views);
+  void collect_pieces(const HeadCache& head, const RowList& list, Worker& w);
+  void collect_columns(const StoreCodec& codec, size_t head_dim, const Tile& tile, Worker& w);
+  void copy_pieces(const HeadCache& head, size_t head_dim, std::span<const int32_t> from,
+                   Worker& w);
   struct Pass {
     const Tile* tile;
-    const std::vector<kernel::PageView>* views;
+    std::span<const kernel::PageView> views;
     int32_t window;
   };
   void attend(const AttendLayer& layer, const SequenceCache& cache, const Pass& pass, Worker& w);
@@ -74,7 +90,12 @@ class SparsePrefill {
   ThreadPool& pool_;
   const kernel::Kernels& kernels_;
   std::vector<Worker> workers_;
-  std::vector<RowList> lists_;  // [query head][block]
+  std::vector<RowList> lists_;                // [query head][block]
+  std::vector<size_t> ends_;                  // [block]: index after its last query
+  std::vector<std::vector<ColumnSet>> sets_;  // [query head]
+  std::vector<Gathered> gathering_;           // of the heads that are being read
+  Buffer<std::byte> gathered_;                // their pages
+  std::vector<int32_t> gathered_positions_;   // [page][64]
   std::vector<Tile> tiles_;
   size_t blocks_ = 0;
   PrefillAccount account_;

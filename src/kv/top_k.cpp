@@ -7,6 +7,8 @@
 namespace fathom::kv {
 namespace {
 
+constexpr size_t kRadixFrom = 1024;  // numbers; below, sorting by comparison is faster
+
 // Unsigned integers in the order of the floats; -0 and 0 are one.
 inline uint32_t order_key(float score) {
   const uint32_t bits = std::bit_cast<uint32_t>(score + 0.0f);
@@ -47,12 +49,31 @@ const std::vector<int32_t>& TopK::ranked(std::span<const float> scores) {
   for (size_t i = 0; i < scores.size(); ++i) {
     pairs_[i] = uint64_t{order_key(scores[i])} << 32 | (UINT32_MAX - i);
   }
-  std::sort(pairs_.begin(), pairs_.end(), std::greater<>());
+  if (pairs_.size() < kRadixFrom) {
+    std::sort(pairs_.begin(), pairs_.end(), std::greater<>());
+  } else {
+    swapped_.resize(pairs_.size());
+    for (const int shift : {32, 43, 54}) radix_pass(shift);
+  }
   indices_.resize(scores.size());
   for (size_t i = 0; i < indices_.size(); ++i) {
     indices_[i] = static_cast<int32_t>(UINT32_MAX - static_cast<uint32_t>(pairs_[i]));
   }
   return indices_;
+}
+
+// Orders by 11 bits, the largest first, and leaves the order of equal ones: bits 32 to 64 are a
+// key.
+void TopK::radix_pass(int shift) {
+  constexpr size_t kBuckets = 1 << 11;
+  const auto bucket = [&](uint64_t pair) {
+    return kBuckets - 1 - ((pair >> shift) & (kBuckets - 1));
+  };
+  uint32_t starts[kBuckets + 1] = {};
+  for (const uint64_t pair : pairs_) ++starts[bucket(pair) + 1];
+  for (size_t i = 0; i < kBuckets; ++i) starts[i + 1] += starts[i];
+  for (const uint64_t pair : pairs_) swapped_[starts[bucket(pair)]++] = pair;
+  pairs_.swap(swapped_);
 }
 
 std::vector<int32_t> top_k(std::span<const float> scores, size_t k) {

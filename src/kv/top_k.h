@@ -20,8 +20,11 @@ class TopK {
   const std::vector<int32_t>& ranked(std::span<const float> scores);
 
  private:
+  void radix_pass(int shift);
+
   std::vector<uint32_t> keys_, sorted_;
   std::vector<uint64_t> pairs_;  // order of the score << 32 | order of the index: larger is first
+  std::vector<uint64_t> swapped_;
   std::vector<int32_t> indices_;
 };
 

@@ -37,6 +37,7 @@ struct HeadView {
   float scale = 1.0f;                  // of q . k inside the softmax
   const RopeView* rope = nullptr;      // null where nobody asked for unrotated keys
   const TextView* text = nullptr;      // null where nobody asked for it
+  bool rounds = false;                 // whether attention multiplies keys and queries as BF16
 
   int32_t position(size_t token) const {
     return positions ? positions[token] : static_cast<int32_t>(token);

@@ -28,9 +28,9 @@ struct Forward::Task {
   size_t token_begin, token_end;
 };
 
-// All query or all key heads of the batch.
+// All query or all key heads of a slice.
 struct Forward::Heads {
-  float* x;  // [tokens][count][head_dim]
+  float* x;  // [slice][count][head_dim]
   size_t count;
   const Vector* norm;  // empty: none
   size_t table;        // of the rotation
@@ -63,24 +63,29 @@ float minus_log_probability(std::span<const float> logits, int32_t id) {
 }
 
 Forward::Forward(std::shared_ptr<const Model> model, ThreadPool& pool,
-                 const kernel::Kernels& kernels, size_t max_tokens, size_t context)
-    : model_(std::move(model)), pool_(pool), kernels_(kernels), max_tokens_(max_tokens) {
+                 const kernel::Kernels& kernels, const ForwardLimits& limits)
+    : model_(std::move(model)),
+      pool_(pool),
+      kernels_(kernels),
+      max_tokens_(std::max(limits.tokens, limits.slice)),
+      slice_tokens_(limits.slice) {
   const Config& c = config();
-  ropes_.emplace_back(c.rope, context);
-  if (c.has_local_rope) ropes_.emplace_back(c.local_rope, context);
+  const size_t max_tokens = max_tokens_;
+  ropes_.emplace_back(c.rope, limits.context);
+  if (c.has_local_rope) ropes_.emplace_back(c.local_rope, limits.context);
   x_ = Buffer<float>(max_tokens * c.dim);
   h_ = Buffer<float>(max_tokens * c.dim);
   q_ = Buffer<float>(max_tokens * c.heads * c.head_dim);
   k_ = Buffer<float>(max_tokens * c.kv_heads * c.head_dim);
   v_ = Buffer<float>(max_tokens * c.kv_heads * c.head_dim);
   attended_ = Buffer<float>(max_tokens * c.heads * c.head_dim);
-  gate_ = Buffer<float>(max_tokens * c.feed_forward);
-  up_ = Buffer<float>(max_tokens * c.feed_forward);
+  gate_ = Buffer<float>(slice_tokens_ * c.feed_forward);
+  up_ = Buffer<float>(slice_tokens_ * c.feed_forward);
   for (size_t t = 0; t < ropes_.size(); ++t) {
     cos_[t] = Buffer<float>(max_tokens * ropes_[t].pairs());
     sin_[t] = Buffer<float>(max_tokens * ropes_[t].pairs());
   }
-  activations_.view(nullptr, max_tokens, widest(c));
+  activations_.view(nullptr, slice_tokens_, widest(c));
   for (int i = 0; i < pool.size(); ++i) {
     scratch_.emplace_back(kernel::matmul_scratch_bytes(widest(c)));
   }
@@ -94,9 +99,19 @@ size_t Forward::scratch_bytes() const {
                                  &cos_[1], &sin_[0], &sin_[1]}) {
     bytes += b->bytes();
   }
-  return bytes + max_tokens_ * widest(config()) * 4;
+  return bytes + slice_tokens_ * widest(config()) * 4;
 }
 
+// fn() for one slice of n rows after the other.
+template <class Fn>
+void Forward::for_slices(size_t n, Fn fn) {
+  for (first_ = 0; first_ < n; first_ += slice_tokens_) {
+    tokens_ = std::min(slice_tokens_, n - first_);
+    fn();
+  }
+}
+
+// fn(t) for the rows first_ + t of the slice.
 template <class Fn>
 void Forward::for_tokens(Fn fn) {
   if (tokens_ < kSerialTokens) {
@@ -116,10 +131,12 @@ void Forward::run(const Batch& batch, Attention& attention, std::span<float> log
   FATHOM_CHECK(batch.positions.size() == batch.tokens.size());
   FATHOM_CHECK(logits.size() == batch.outputs.size() * config().vocab);
   FATHOM_CHECK(surprise.size() == batch.next.size());
-  tokens_ = batch.tokens.size();
-  if (tokens_ == 0) return;
-  embed(batch);
-  rotate_tables(batch);
+  rows_ = batch.tokens.size();
+  if (rows_ == 0) return;
+  for_slices(rows_, [&] {
+    embed(batch);
+    rotate_tables(batch);
+  });
   for (size_t l = 0; l < config().layers; ++l) layer(l, attention);
   if (!batch.next.empty()) score(batch.next, surprise);
   output(batch, logits);
@@ -129,9 +146,9 @@ void Forward::embed(const Batch& batch) {
   const Config& c = config();
   const Weights& w = model_->weights();
   for_tokens([&](size_t t, int worker) {
-    const size_t id = static_cast<size_t>(batch.tokens[t]);
+    const size_t id = static_cast<size_t>(batch.tokens[first_ + t]);
     FATHOM_CHECK(id < c.vocab);
-    const std::span<float> row = x_.span().subspan(t * c.dim, c.dim);
+    const std::span<float> row = x_.span().subspan((first_ + t) * c.dim, c.dim);
     if (w.embedding_view) {
       const size_t bytes = w.embedding_view->row_bytes();
       kernel::dequantize_row(w.embedding_view->type, w.embedding_view->data.data() + id * bytes,
@@ -149,42 +166,55 @@ void Forward::rotate_tables(const Batch& batch) {
   for (size_t table = 0; table < ropes_.size(); ++table) {
     const size_t pairs = ropes_[table].pairs();
     for_tokens([&](size_t t) {
-      ropes_[table].angles(batch.positions[t], cos_[table].data() + t * pairs,
-                           sin_[table].data() + t * pairs);
+      const size_t row = first_ + t;
+      ropes_[table].angles(batch.positions[row], cos_[table].data() + row * pairs,
+                           sin_[table].data() + row * pairs);
     });
   }
 }
 
-// One decoder layer. Families leave out what they do not have. Between matrix products a token's
-// row goes through everything in one pass, while it is in the nearest cache; `h_` carries a block's
-// output to the pass that adds it.
+// One decoder layer: queries, keys and values of all rows slice by slice, attention of all of them
+// at once, and what follows slice by slice again. Families leave out what they do not have. Between
+// matrix products a token's row goes through everything in one pass, while it is in the nearest
+// cache; `h_` carries a block's output to the pass that adds it.
 void Forward::layer(size_t index, Attention& attention) {
   const auto& layers = model_->weights().layers;
   const Vector* above = index > 0 ? &layers[index - 1].post_feed_forward_norm : nullptr;
-  attention_block(index, above, attention);
-  feed_forward_block(layers[index]);
-}
-
-void Forward::attention_block(size_t index, const Vector* above, Attention& attention) {
   const Config& c = config();
-  const LayerWeights& w = model_->weights().layers[index];
   const bool windowed = c.windowed(index);
   const size_t table = windowed && c.has_local_rope ? 1 : 0;
+  for_slices(rows_, [&] { attention_inputs(layers[index], above, table); });
+  attention.attend({index, q_.data(), k_.data(), v_.data(), attended_.data(), c.attention_scale,
+                    c.attention_soft_cap, windowed ? c.window : 0, &ropes_[table], c.rope.style});
+  for_slices(rows_, [&] {
+    attention_output(layers[index]);
+    feed_forward_block(layers[index]);
+  });
+}
 
-  const Product qkv[] = {{w.q, q_.data()}, {w.k, k_.data()}, {w.v, v_.data()}};
-  multiply({h_.data(), c.dim}, qkv, [&](size_t t) {
+// Queries, keys and values of a slice, rotated by a table.
+void Forward::attention_inputs(const LayerWeights& w, const Vector* above, size_t table) {
+  const Config& c = config();
+  float* q = q_.data() + first_ * c.heads * c.head_dim;
+  float* k = k_.data() + first_ * c.kv_heads * c.head_dim;
+  float* v = v_.data() + first_ * c.kv_heads * c.head_dim;
+  const Product qkv[] = {{w.q, q}, {w.k, k}, {w.v, v}};
+  multiply({h_.data() + first_ * c.dim, c.dim}, qkv, [&](size_t t) {
     if (above) add_residual(t, *above);
     norm(t, w.attention_norm);
   });
   for_tokens([&](size_t t) {
     for (const Product& p : qkv) add_bias(t, p);
-    shape_heads({q_.data(), c.heads, &w.q_norm, table}, t);
-    shape_heads({k_.data(), c.kv_heads, &w.k_norm, table}, t);
+    shape_heads({q, c.heads, &w.q_norm, table}, t);
+    shape_heads({k, c.kv_heads, &w.k_norm, table}, t);
   });
-  attention.attend({index, q_.data(), k_.data(), v_.data(), attended_.data(), c.attention_scale,
-                    c.attention_soft_cap, windowed ? c.window : 0, &ropes_[table], c.rope.style});
-  const Product o[] = {{w.o, h_.data()}};
-  multiply({attended_.data(), c.heads * c.head_dim}, o, [](size_t) {});
+}
+
+void Forward::attention_output(const LayerWeights& w) {
+  const Config& c = config();
+  const size_t width = c.heads * c.head_dim;
+  const Product o[] = {{w.o, h_.data() + first_ * c.dim}};
+  multiply({attended_.data() + first_ * width, width}, o, [](size_t) {});
   if (has_bias(o[0])) for_tokens([&](size_t t) { add_bias(t, o[0]); });
 }
 
@@ -194,11 +224,12 @@ void Forward::feed_forward_block(const LayerWeights& w) {
   const auto gated = c.activation == Activation::kSilu ? ops.silu_mul : ops.gelu_mul;
 
   const Product gate_up[] = {{w.gate, gate_.data()}, {w.up, up_.data()}};
-  multiply({h_.data(), c.dim}, gate_up, [&](size_t t) {
+  float* h = h_.data() + first_ * c.dim;
+  multiply({h, c.dim}, gate_up, [&](size_t t) {
     add_residual(t, w.post_attention_norm);
     norm(t, w.feed_forward_norm);
   });
-  const Product down[] = {{w.down, h_.data()}};
+  const Product down[] = {{w.down, h}};
   multiply({gate_.data(), c.feed_forward}, down, [&](size_t t) {
     for (const Product& p : gate_up) add_bias(t, p);
     float* gate = gate_.data() + t * c.feed_forward;
@@ -214,9 +245,8 @@ void Forward::score(std::span<const int32_t> next, std::span<float> surprise) {
   const Weights& w = model_->weights();
   scored_.ensure(kRows * (c.vocab + c.dim));
   float* rows = scored_.data() + kRows * c.vocab;
-  const size_t all = tokens_;
-  for (size_t first = 0; first < all; first += kRows) {
-    tokens_ = std::min(kRows, all - first);
+  for (size_t first = 0; first < rows_; first += kRows) {
+    tokens_ = std::min(kRows, rows_ - first);
     const Product product[] = {{w.output.rows() > 0 ? w.output : w.embedding, scored_.data()}};
     multiply({rows, c.dim}, product, [&](size_t t) { final_row(first + t, rows + t * c.dim); });
     for_tokens([&](size_t t) {
@@ -226,7 +256,6 @@ void Forward::score(std::span<const int32_t> next, std::span<float> surprise) {
       surprise[first + t] = id < 0 ? 0.0f : minus_log_probability({logits, c.vocab}, id);
     });
   }
-  tokens_ = all;
 }
 
 void Forward::output(const Batch& batch, std::span<float> logits) {
@@ -238,17 +267,19 @@ void Forward::output(const Batch& batch, std::span<float> logits) {
       std::memmove(rows + i * c.dim, rows + batch.outputs[i] * c.dim, c.dim * sizeof(float));
     }
   }
-  tokens_ = batch.outputs.size();
-  const Product product[] = {{w.output.rows() > 0 ? w.output : w.embedding, logits.data()}};
-  multiply({h_.data(), c.dim}, product, [&](size_t t) {
-    if (c.layers > 0) add_residual(t, w.layers.back().post_feed_forward_norm);
-    norm(t, w.output_norm);
-  });
-  if (c.logit_soft_cap > 0) {
-    for_tokens([&](size_t t) {
-      kernels_.elementwise.soft_cap(logits.data() + t * c.vocab, c.vocab, c.logit_soft_cap);
+  for_slices(batch.outputs.size(), [&] {
+    float* out = logits.data() + first_ * c.vocab;
+    const Product product[] = {{w.output.rows() > 0 ? w.output : w.embedding, out}};
+    multiply({h_.data() + first_ * c.dim, c.dim}, product, [&](size_t t) {
+      if (c.layers > 0) add_residual(t, w.layers.back().post_feed_forward_norm);
+      norm(t, w.output_norm);
     });
-  }
+    if (c.logit_soft_cap > 0) {
+      for_tokens([&](size_t t) {
+        kernels_.elementwise.soft_cap(out + t * c.vocab, c.vocab, c.logit_soft_cap);
+      });
+    }
+  });
 }
 
 // What output() makes of row t, beside it.
@@ -271,8 +302,8 @@ void Forward::final_row(size_t t, float* out) {
 // x += h, which is normalised first where the family says so.
 void Forward::add_residual(size_t t, const Vector& post_norm) {
   const size_t n = config().dim;
-  float* x = x_.data() + t * n;
-  float* y = h_.data() + t * n;
+  float* x = x_.data() + (first_ + t) * n;
+  float* y = h_.data() + (first_ + t) * n;
   if (post_norm.size() > 0) {
     kernels_.elementwise.rms_norm({y, post_norm.data(), n, config().norm_epsilon, y});
   }
@@ -282,8 +313,9 @@ void Forward::add_residual(size_t t, const Vector& post_norm) {
 // h = norm(x)
 void Forward::norm(size_t t, const Vector& weight) {
   const size_t n = config().dim;
+  const size_t at = (first_ + t) * n;
   kernels_.elementwise.rms_norm(
-      {x_.data() + t * n, weight.data(), n, config().norm_epsilon, h_.data() + t * n});
+      {x_.data() + at, weight.data(), n, config().norm_epsilon, h_.data() + at});
 }
 
 // Norms of single heads where there are any, and the rotation.
@@ -297,9 +329,9 @@ void Forward::shape_heads(const Heads& heads, size_t t) {
     }
   }
   const size_t pairs = ropes_[heads.table].pairs();
-  kernels_.elementwise.rope({row, heads.count, c.head_dim, 2 * pairs,
-                             cos_[heads.table].data() + t * pairs,
-                             sin_[heads.table].data() + t * pairs, c.rope.style});
+  const size_t at = (first_ + t) * pairs;
+  kernels_.elementwise.rope({row, heads.count, c.head_dim, 2 * pairs, cos_[heads.table].data() + at,
+                             sin_[heads.table].data() + at, c.rope.style});
 }
 
 bool Forward::has_bias(const Product& p) { return p.bias && p.bias->size() > 0; }

@@ -52,11 +52,16 @@ class Attention {
 // -log p(id) under the softmax of the logits, nats.
 float minus_log_probability(std::span<const float> logits, int32_t id);
 
+struct ForwardLimits {
+  size_t tokens = 512;  // of a batch
+  size_t slice = 512;   // of it that go through the matrices together: what scratch is measured by
+  size_t context = 4096;  // positions that a sequence may reach
+};
+
 class Forward {
  public:
-  // `max_tokens`: of a batch. `context`: positions that a sequence may reach.
   Forward(std::shared_ptr<const Model> model, ThreadPool& pool, const kernel::Kernels& kernels,
-          size_t max_tokens, size_t context);
+          const ForwardLimits& limits);
   ~Forward();
 
   // logits: [outputs][vocab]. `surprise`, [n] where batch.next is given: -log p(next), nats; 0
@@ -82,13 +87,14 @@ class Forward {
   void embed(const Batch& batch);
   void rotate_tables(const Batch& batch);
   void layer(size_t index, Attention& attention);
-  void attention_block(size_t index, const Vector* above, Attention& attention);
+  void attention_inputs(const LayerWeights& w, const Vector* above, size_t table);
+  void attention_output(const LayerWeights& w);
   void feed_forward_block(const LayerWeights& w);
   void score(std::span<const int32_t> next, std::span<float> surprise);
   void final_row(size_t t, float* out);
   void output(const Batch& batch, std::span<float> logits);
 
-  // What happens to one token's row between products.
+  // What happens to row first_ + t between products.
   void add_residual(size_t t, const Vector& post_norm);
   void norm(size_t t, const Vector& weight);
   void shape_heads(const Heads& heads, size_t t);
@@ -100,15 +106,18 @@ class Forward {
   void multiply(Rows x, std::span<const Product> products, Make make);
   void split(std::span<const Product> products);
   template <class Fn>
+  void for_slices(size_t n, Fn fn);
+  template <class Fn>
   void for_tokens(Fn fn);
 
   std::shared_ptr<const Model> model_;
   ThreadPool& pool_;
   const kernel::Kernels& kernels_;
-  size_t max_tokens_;
+  size_t max_tokens_, slice_tokens_;
   std::vector<Rope> ropes_;  // global, then local if there is one
 
-  size_t tokens_ = 0;  // of the batch being run
+  size_t rows_ = 0;                // of the batch being run
+  size_t first_ = 0, tokens_ = 0;  // the slice of them that is being worked on
   Buffer<float> x_, h_, q_, k_, v_, attended_, gate_, up_;
   Buffer<float> scored_;           // logits of a few rows
   Buffer<float> cos_[2], sin_[2];  // [table]: [max_tokens][pairs]

@@ -59,6 +59,43 @@ TEST_P(Score, ProductsOfRows) {
   }
 }
 
+float rounded(float x) { return to_float(to_bfloat(x)); }
+
+// Products of rounded numbers are exact, so the bound is that of the sums alone; a sum that is
+// taken in two halves has one more rounding.
+TEST_P(Score, RoundedProductsOfRows) {
+  if (!fast().rounded_scores) GTEST_SKIP() << "no BF16 here";
+  constexpr ScoreCase kCases[] = {{1, 1, 1, 0},    {7, 65, 64, 0},  {64, 130, 80, 1},
+                                  {13, 17, 33, 3}, {5, 6, 1024, 0}, {9, 4, 2500, 7},
+                                  {2, 3, 256, 0},  {6, 64, 257, 0}, {0, 3, 8, 0}};
+  for (const ScoreCase& c : kCases) {
+    const size_t stride = (c.inner + 31) / 32 * 32, b_stride = c.inner + c.padding;
+    const size_t out_stride = c.columns + 2;
+    const auto a = normals(c.rows * stride + 1, 2, 1), b = normals(c.columns * b_stride, 3, 2);
+    std::vector<BFloat> a16(c.rows * stride + 1);
+    for (size_t i = 0; i < c.rows * stride; ++i) {
+      a16[i] = i % stride < c.inner ? to_bfloat(a[i]) : BFloat{};
+    }
+    std::vector<float> out(c.rows * out_stride + 1, -7.0f);
+    fast().rounded_scores({a16.data(), stride, c.rows, b.data(), b_stride, c.columns, c.inner, 0.5f,
+                           out.data(), out_stride});
+    for (size_t r = 0; r < c.rows; ++r) {
+      for (size_t k = 0; k < c.columns; ++k) {
+        double dot = 0, size = 0;
+        for (size_t i = 0; i < c.inner; ++i) {
+          const double p = double{rounded(a[r * stride + i])} * rounded(b[k * b_stride + i]);
+          dot += p;
+          size += std::fabs(p);
+        }
+        const double eps = std::numeric_limits<float>::epsilon();
+        EXPECT_NEAR(out[r * out_stride + k], 0.5 * dot, 0.5 * double(c.inner + 1) * eps * size)
+            << c.inner << ": " << r << " " << k;
+      }
+      EXPECT_EQ(out[r * out_stride + c.columns], -7.0f);  // nothing beyond a row
+    }
+  }
+}
+
 // A product is the same bits alone and in the middle of a large call.
 TEST_P(Score, BitsDoNotDependOnTheCall) {
   constexpr size_t kRows = 9, kColumns = 11, kInner = 70;

@@ -84,6 +84,24 @@ RowList everything(size_t end) {
   return list;
 }
 
+// One query over these keys, in double.
+std::vector<float> attend(const Text& text, size_t head, size_t t, std::span<const int32_t> keys) {
+  std::vector<float> k, v, out(kDim);
+  for (size_t i = 0; i < text.tokens; ++i) {
+    const size_t at = (i * kKvHeads + head / 2) * kDim;
+    k.insert(k.end(), &text.k[at], &text.k[at] + kDim);
+    v.insert(v.end(), &text.v[at], &text.v[at] + kDim);
+  }
+  HeadView view;
+  view.head_dim = kDim;
+  view.tokens = text.tokens;
+  view.k = k.data();
+  view.v = v.data();
+  view.scale = 0.25f;
+  attend_keys(view, &text.q[(t * kHeads + head) * kDim], keys, out.data());
+  return out;
+}
+
 TEST(SparsePrefill, FullListsGiveTheBitsOfDenseAttention) {
   const Text text(2500, 1);
   for (const int32_t window : {0, 700}) {
@@ -132,31 +150,43 @@ TEST(SparsePrefill, ReadsWhatTheListsSay) {
   };
   const auto out = run(text, std::make_shared<MadeUp>(64, make), 300);
   std::vector<int32_t> keys;
-  for (size_t kv_head = 0; kv_head < kKvHeads; ++kv_head) {
-    std::vector<float> k, v;
-    for (size_t t = 0; t < text.tokens; ++t) {
-      const size_t at = (t * kKvHeads + kv_head) * kDim;
-      k.insert(k.end(), &text.k[at], &text.k[at] + kDim);
-      v.insert(v.end(), &text.v[at], &text.v[at] + kDim);
+  for (size_t t = 0; t < text.tokens; t += 3) {
+    for (size_t head = 0; head < kHeads; ++head) {
+      // The chunk that token t was read in ends at a multiple of 300.
+      const size_t end = std::min({(t / 64 + 1) * 64, (t / 300 + 1) * 300, text.tokens});
+      visible_keys(make(head, t / 64, end), t, keys);
+      const std::vector<float> want = attend(text, head, t, keys);
+      for (size_t c = 0; c < kDim; ++c) {
+        ASSERT_NEAR(out[(t * kHeads + head) * kDim + c], want[c], 2e-5)
+            << "token " << t << " head " << head;
+      }
     }
-    HeadView view;
-    view.head_dim = kDim;
-    view.tokens = text.tokens;
-    view.k = k.data();
-    view.v = v.data();
-    view.scale = 0.25f;
-    for (size_t t = 0; t < text.tokens; t += 3) {
-      for (size_t head = 2 * kv_head; head < 2 * kv_head + 2; ++head) {
-        // The chunk that token t was read in ends at a multiple of 300.
-        const size_t end = std::min({(t / 64 + 1) * 64, (t / 300 + 1) * 300, text.tokens});
-        const RowList list = make(head, t / 64, end);
-        visible_keys(list, t, keys);
-        std::vector<float> want(kDim);
-        attend_keys(view, &text.q[(t * kHeads + head) * kDim], keys, want.data());
-        for (size_t c = 0; c < kDim; ++c) {
-          ASSERT_NEAR(out[(t * kHeads + head) * kDim + c], want[c], 2e-5)
-              << "token " << t << " head " << head;
-        }
+  }
+}
+
+// Columns that neighbouring blocks share, each lacking some of them, are gathered once.
+TEST(SparsePrefill, SharedColumnsAreMasked) {
+  const Text text(1000, 5);
+  const auto make = [](size_t head, size_t block, size_t end) {
+    std::mt19937_64 rng(head);
+    RowList list;
+    for (int32_t c = 1; c < static_cast<int32_t>(end) - 64; ++c) {
+      if (c / 64 < static_cast<int32_t>(block) && rng() % 5 == 0 && (c + head + block) % 11 != 0) {
+        list.columns.push_back(c);
+      }
+    }
+    list.pieces.push_back(static_cast<int32_t>(block * 64));
+    return list;
+  };
+  const auto out = run(text, std::make_shared<MadeUp>(64, make), 600);
+  std::vector<int32_t> keys;
+  for (size_t t = 0; t < text.tokens; t += 7) {
+    for (size_t head = 0; head < kHeads; ++head) {
+      const size_t end = std::min({(t / 64 + 1) * 64, (t / 600 + 1) * 600, text.tokens});
+      visible_keys(make(head, t / 64, end), t, keys);
+      const std::vector<float> want = attend(text, head, t, keys);
+      for (size_t c = 0; c < kDim; ++c) {
+        ASSERT_NEAR(out[(t * kHeads + head) * kDim + c], want[c], 2e-5) << t << " " << head;
       }
     }
   }
@@ -179,6 +209,33 @@ TEST(SparsePrefill, TheAccountCountsTiles) {
   const SequenceRows rows{&cache, 0, 256};
   attender.run(layer, {&rows, 1});
   EXPECT_DOUBLE_EQ(attender.account().density(), (1.0 + 2 + 2 + 2) / (1 + 2 + 3 + 4));
+}
+
+// Runs of slots, from and to any place, hold what slot by slot copies hold; nothing else changes.
+TEST(StoreCodec, RunsOfSlotsAreCopied) {
+  std::mt19937_64 rng(9);
+  for (const KvFormat format : {KvFormat::kF32, KvFormat::kF16, KvFormat::kBF16}) {
+    for (const size_t d : {16, 33}) {
+      const auto codec = make_plain_codec(format);
+      std::vector<std::byte> from(codec->page_bytes(d)), want(from.size()), got(from.size());
+      std::normal_distribution<float> normal;
+      std::vector<float> row(d);
+      for (size_t slot = 0; slot < 64; ++slot) {
+        for (float& x : row) x = normal(rng);
+        codec->write({from.data()}, d, slot, row.data(), row.data());
+      }
+      for (int i = 0; i < 300; ++i) {
+        const size_t n = 1 + rng() % 64, a = rng() % (65 - n), b = rng() % (65 - n);
+        std::fill(want.begin(), want.end(), std::byte{0});
+        got = want;
+        for (size_t j = 0; j < n; ++j) {
+          codec->copy_slot({from.data()}, a + j, {want.data()}, b + j, d);
+        }
+        codec->copy_slots({{from.data()}, a}, {{got.data()}, b}, n, d);
+        ASSERT_EQ(got, want) << n << " from " << a << " to " << b;
+      }
+    }
+  }
 }
 
 TEST(SequenceCache, ReadsKeysOfEveryFormat) {

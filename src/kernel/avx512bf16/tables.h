@@ -7,6 +7,7 @@ namespace fathom::kernel {
 
 MatmulFn avx512bf16_matmul(TensorType type);
 AttendFn avx512bf16_attend(KvFormat format);
+void (*avx512bf16_rounded_scores())(const RoundedScoreArgs&);
 double avx512bf16_rounds(size_t n);  // for LimitKernels
 
 }  // namespace fathom::kernel

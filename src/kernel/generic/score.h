@@ -100,7 +100,7 @@ void softmax(float* x, size_t n) {
 
 template <class V>
 constexpr ScoreKernels score_of() {
-  return {scores<V>, softmax<V>, row_max<V>};
+  return {scores<V>, nullptr, softmax<V>, row_max<V>};
 }
 
 }  // namespace fathom::kernel

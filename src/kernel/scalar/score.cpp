@@ -36,6 +36,6 @@ void softmax(float* x, size_t n) {
 
 }  // namespace
 
-const ScoreKernels scalar_score = {scores, softmax, row_max};
+const ScoreKernels scalar_score = {scores, nullptr, softmax, row_max};
 
 }  // namespace fathom::kernel

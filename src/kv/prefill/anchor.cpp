@@ -69,15 +69,15 @@ class Anchors {
 
   void score(size_t query, size_t rows, size_t key, size_t n, float* out) const {
     const size_t d = view_.head.head_dim;
-    score_kernels().scores({query_at(view_, head_, query), view_.queries.stride, rows,
-                            view_.head.key(key), d, n, d, view_.head.scale, out, n});
+    head_scores(view_.head, {query_at(view_, head_, query), view_.queries.stride, rows,
+                             view_.head.key(key), d, n, d, view_.head.scale, out, n});
   }
 
   void compare(size_t begin, size_t end) {
     const size_t d = view_.head.head_dim, n = end - begin;
     near_scores_.resize(limits_.size() * n);
-    score_kernels().scores({means_.data(), d, limits_.size(), view_.head.key(begin), d, n, d,
-                            view_.head.scale, near_scores_.data(), n});
+    head_scores(view_.head, {means_.data(), d, limits_.size(), view_.head.key(begin), d, n, d,
+                             view_.head.scale, near_scores_.data(), n});
     best_.assign(n, kNone);
     for (size_t r = 0; r < limits_.size(); ++r) {
       const float* row = near_scores_.data() + r * n;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
 
 #include "base/checked.h"
@@ -15,12 +14,11 @@ namespace {
 constexpr size_t kBudgetTokens = 128;  // the repository's, whatever the block
 
 // Of the largest scores, how many have a running sum of at most `share`, and one more.
-size_t cover_count(std::vector<float> scores, double share) {
-  std::sort(scores.begin(), scores.end(), std::greater<>());
+size_t cover_count(std::span<const float> scores, double share, TopK& ranking) {
   double sum = 0;
   size_t count = 0;
-  for (const float s : scores) {
-    sum += s;
+  for (const int32_t i : ranking.ranked(scores)) {
+    sum += scores[static_cast<size_t>(i)];
     if (!(sum <= share)) break;
     ++count;
   }
@@ -84,9 +82,10 @@ class Chooser {
     return out;
   }
 
-  size_t budget(const std::vector<float>& scores, bool by_means) const {
+  size_t budget(std::span<const float> scores, bool by_means) {
     const size_t least = args_.min_budget / args_.block;
-    const size_t wanted = by_means ? 0 : cover_count(scores, args_.gamma) / kBudgetTokens + 1;
+    const size_t wanted =
+        by_means ? 0 : cover_count(scores, args_.gamma, ranking_) / kBudgetTokens + 1;
     return std::min(std::max({wanted, least, size_t{1}}), key_blocks_);
   }
 

@@ -46,6 +46,9 @@ class PrefillPolicy {
   // Tokens of a block of queries: a multiple of 64. Blocks are counted from index 0 of the
   // head, so a chunk begins with what is left of a block.
   virtual size_t query_block() const = 0;
+  // Tokens of a prompt that it is best to decide on together: deciding costs time for every chunk,
+  // and the last queries of a chunk stand for all of them.
+  virtual size_t chunk() const { return 4096; }
   // Fills lists[head of the group][block], `blocks` = number of blocks that the chunk touches, laid
   // out as lists[head * blocks + block]. Every query gets at least itself and key 0.
   virtual void select(const PrefillView& view, std::span<RowList> lists) const = 0;

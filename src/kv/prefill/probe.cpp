@@ -19,14 +19,14 @@ ProbeSums probe_sums(const PrefillView& view, size_t group_head, size_t probes) 
   ProbeSums sums;
   sums.probes = std::min(probes, view.queries.tokens);
   sums.columns.resize(n);
-  std::vector<float> backwards(n);  // by distance, the farthest first: adds up without gaps
-  std::vector<float> scores(kTileRows * n);
+  std::vector<float> backwards(n);         // by distance, the farthest first: adds up without gaps
+  thread_local std::vector<float> scores;  // kept: so large a block is cleared by the system anew
+  scores.resize(std::max(scores.size(), kTileRows * n));
   for (size_t done = 0; done < sums.probes; done += kTileRows) {
     const size_t rows = std::min(kTileRows, sums.probes - done);
     const size_t index = n - sums.probes + done;  // of the tile's first query
-    kernels.score.scores({query_at(view, group_head, index), view.queries.stride, rows, head.k,
-                          head.head_dim, index + rows, head.head_dim, head.scale, scores.data(),
-                          n});
+    head_scores(head, {query_at(view, group_head, index), view.queries.stride, rows, head.k,
+                       head.head_dim, index + rows, head.head_dim, head.scale, scores.data(), n});
     for (size_t r = 0; r < rows; ++r) {
       const size_t visible = index + r + 1;
       float* row = scores.data() + r * n;

@@ -11,6 +11,21 @@ namespace fathom::kv {
 
 const kernel::ScoreKernels& score_kernels() { return kernel::default_kernels().score; }
 
+void head_scores(const HeadView& head, const kernel::ScoreArgs& s) {
+  const kernel::Kernels& kernels = kernel::default_kernels();
+  if (!head.rounds || !kernels.score.rounded_scores) return kernels.score.scores(s);
+  thread_local std::vector<BFloat> rounded;  // grows to the largest call
+  const size_t stride = round_up(s.inner, 32);
+  rounded.resize(s.rows * stride);
+  for (size_t r = 0; r < s.rows; ++r) {
+    BFloat* row = rounded.data() + r * stride;
+    kernels.elementwise.to_bfloat(s.a + r * s.a_stride, s.inner, row);
+    std::fill(row + s.inner, row + stride, BFloat{});
+  }
+  kernels.score.rounded_scores({rounded.data(), stride, s.rows, s.b, s.b_stride, s.columns, s.inner,
+                                s.scale, s.out, s.out_stride});
+}
+
 void mean_rows(const float* rows, size_t stride, size_t n, std::span<float> mean) {
   std::fill(mean.begin(), mean.end(), 0.0f);
   for (size_t r = 0; r < n; ++r) {

@@ -34,6 +34,9 @@ class ChunkBlocks {
 
 // The kernels of this machine, and the query with index `index` of a head of the group.
 const kernel::ScoreKernels& score_kernels();
+// Products of queries, or of means of them, with the head's keys, in the arithmetic of attention:
+// rounded to BF16 where attention rounds and the machine gains by it.
+void head_scores(const HeadView& head, const kernel::ScoreArgs& args);
 inline const float* query_at(const PrefillView& view, size_t group_head, size_t index) {
   return view.queries.row(index - view.first(), group_head, view.head.head_dim);
 }

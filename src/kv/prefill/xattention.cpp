@@ -22,9 +22,9 @@ class Estimate {
         inner_(args.stride * view.head.head_dim),
         key_groups_(ceil_div(view.head.tokens, args.stride)),
         key_blocks_(ceil_div(view.head.tokens, args.block)),
-        packed_(kTileGroups * inner_),
-        tail_(inner_),
-        scores_(kTileGroups * key_groups_) {
+        tail_(inner_) {
+    packed_.resize(std::max(packed_.size(), kTileGroups * inner_));
+    scores_.resize(std::max(scores_.size(), kTileGroups * key_groups_));
     const size_t whole = view.head.tokens / stride_ * stride_;
     std::copy(view.head.key(whole), view.head.key(view.head.tokens), tail_.begin());
   }
@@ -66,12 +66,12 @@ class Estimate {
     const float scale = view_.head.scale / static_cast<float>(stride_);
     kernel::ScoreArgs s{packed_.data(), inner_, end - begin, view_.head.k,   inner_,
                         whole,          inner_, scale,       scores_.data(), key_groups_};
-    score_kernels().scores(s);
+    head_scores(view_.head, s);
     if (whole == end) return;
     s.b = tail_.data();
     s.columns = 1;
     s.out += whole;
-    score_kernels().scores(s);
+    head_scores(view_.head, s);
   }
 
   // Adds a group's softmax over the groups up to itself, block by block.
@@ -86,10 +86,13 @@ class Estimate {
 
   const PrefillView& view_;
   const size_t head_, block_, stride_, inner_, key_groups_, key_blocks_;
-  std::vector<float> packed_;  // [kTileGroups][stride * head_dim]
-  std::vector<float> tail_;    // the last keys where they fill no group, then 0
-  std::vector<float> scores_;  // [kTileGroups][key groups]
+  std::vector<float> tail_;  // the last keys where they fill no group, then 0
+  // Kept by the thread: blocks so large are cleared by the system anew.
+  static thread_local std::vector<float> packed_;  // [kTileGroups][stride * head_dim]
+  static thread_local std::vector<float> scores_;  // [kTileGroups][key groups]
 };
+thread_local std::vector<float> Estimate::packed_;
+thread_local std::vector<float> Estimate::scores_;
 
 class XAttention final : public PrefillPolicy {
  public:

@@ -18,6 +18,10 @@ namespace fathom::kv {
 struct PageData {
   std::byte* bytes = nullptr;
 };
+struct SlotData {
+  PageData page;
+  size_t slot = 0;
+};
 
 class StoreCodec {
  public:
@@ -68,6 +72,12 @@ class StoreCodec {
   // Copies a slot of one plain page to another.
   virtual void copy_slot(PageData from, size_t from_slot, PageData to, size_t to_slot,
                          size_t head_dim) const = 0;
+  // The same of n slots that follow each other.
+  virtual void copy_slots(SlotData from, SlotData to, size_t n, size_t head_dim) const {
+    for (size_t i = 0; i < n; ++i) {
+      copy_slot(from.page, from.slot + i, to.page, to.slot + i, head_dim);
+    }
+  }
   // Encodes a full plain page into a sealed one.
   virtual void seal(PageData /*plain*/, size_t /*head_dim*/, PageData /*sealed*/) const {}
 };

@@ -77,6 +77,9 @@ class CodedCodec final : public StoreCodec {
                  size_t d) const override {
     plain_->copy_slot(from, from_slot, to, to_slot, d);
   }
+  void copy_slots(SlotData from, SlotData to, size_t n, size_t d) const override {
+    plain_->copy_slots(from, to, n, d);
+  }
 
   void seal(PageData from, size_t d, PageData to) const override {
     const size_t width = kernel::padded_head_dim(d);

@@ -1,6 +1,7 @@
 #include "kv/store/plain.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/checked.h"
 #include "base/half.h"
@@ -86,7 +87,53 @@ class PlainCodec final : public StoreCodec {
     }
   }
 
+  void copy_slots(SlotData from, SlotData to, size_t n, size_t d) const override {
+    const Number* keys = reinterpret_cast<const Number*>(from.page.bytes);
+    Number* to_keys = reinterpret_cast<Number*>(to.page.bytes);
+    const size_t step = N::kPairs ? 2 : 1;
+    for (size_t c = 0; c < d; c += step) {
+      std::copy_n(keys + key_at(c, from.slot), n * step, to_keys + key_at(c, to.slot));
+    }
+    copy_values(from, to, n, d);
+  }
+
  private:
+  void copy_values(SlotData from, SlotData to, size_t n, size_t d) const {
+    const Number* values = reinterpret_cast<const Number*>(from.page.bytes + key_bytes(d));
+    Number* to_values = reinterpret_cast<Number*>(to.page.bytes + key_bytes(d));
+    const size_t width = padded_head_dim(d);
+    if constexpr (!N::kPairs) {
+      std::copy_n(values + from.slot * width, n * width, to_values + to.slot * width);
+    } else {
+      const auto copy_one = [&](size_t i) {
+        const Number* row = values + value_at(0, from.slot + i, d);
+        Number* to_row = to_values + value_at(0, to.slot + i, d);
+        for (size_t c = 0; c < width; ++c) to_row[2 * c] = row[2 * c];
+      };
+      size_t i = 0;
+      if (to.slot % 2 == 1 && n > 0) copy_one(i++);
+      const size_t pairs = (n - i) / 2;
+      const Number* row = values + value_at(0, (from.slot + i) / 2 * 2, d);
+      Number* to_row = to_values + value_at(0, to.slot + i, d);
+      if ((from.slot + i) % 2 == 0) {
+        std::copy_n(row, pairs * 2 * width, to_row);
+      } else {
+        join_pairs(row, pairs, width, to_row);
+      }
+      for (i += 2 * pairs; i < n; ++i) copy_one(i);
+    }
+  }
+  // Pairs that begin in the middle of stored ones: the second of one row with the first of the
+  // next.
+  static void join_pairs(const Number* rows, size_t pairs, size_t width, Number* out) {
+    for (size_t i = 0; i < pairs * width; ++i) {
+      uint32_t here, next;
+      std::memcpy(&here, rows + 2 * i, sizeof(here));
+      std::memcpy(&next, rows + 2 * (i + width), sizeof(next));
+      const uint32_t joined = here >> 16 | next << 16;
+      std::memcpy(static_cast<void*>(out + 2 * i), &joined, sizeof(joined));
+    }
+  }
   static size_t key_at(size_t channel, size_t slot) {
     if constexpr (N::kPairs) return (channel / 2 * kPageTokens + slot) * 2 + channel % 2;
     return channel * kPageTokens + slot;
