@@ -119,6 +119,29 @@ TEST(Session, AForkContinuesAsTheOriginalWould) {
   }());
 }
 
+// A text that is rewritten is read as if it had been so from the beginning, whatever a policy has
+// learned from what is taken back, or has thrown away.
+TEST(Session, ARewrittenTextIsAsFresh) {
+  for (const char* kv : {"keep=all", "keep=h2o(heavy=64,recent=64)", "keep=streaming(recent=64)",
+                         "keep=sirllm(budget=128,recent=64)", "fetch=quest(budget=64)",
+                         "fetch=infllm(init=8,local=64,block=16,blocks=2,observed=32)",
+                         "fetch=longheads(budget=64,chunk=16)", "fetch=sentence(budget=64)"}) {
+    ModelOptions options;
+    options.kv = std::string(kv) + " store=f32";
+    const auto engine = bundled(options);
+    const std::string text = eval::make_haystack({.seed = 4, .characters = 1500, .facts = 1}).text;
+    const auto tokens = engine->tokenizer().encode(text);
+    auto other = tokens;
+    other[other.size() / 2 + 5] = other[3];
+    Session used(engine), fresh(engine);
+    used.feed(tokens);
+    generate(used, 12);
+    used.rewrite(other);
+    fresh.feed(other);
+    EXPECT_EQ(generate(used, 20), generate(fresh, 20)) << kv;
+  }
+}
+
 TEST(Session, SameSeedSameText) {
   const auto engine = bundled();
   SamplingOptions sampling;

@@ -10,8 +10,13 @@ namespace {
 
 struct Options {
   size_t page, budget, sinks, recent;
-  bool per_query_head;
+  enum class Heads : uint8_t { kGroup, kEach, kUnion } heads;
 };
+
+Options::Heads heads_of(const std::string& name) {
+  if (name == "each") return Options::Heads::kEach;
+  return name == "union" ? Options::Heads::kUnion : Options::Heads::kGroup;
+}
 
 class QuestIndex final : public FetchIndex {
  public:
@@ -31,14 +36,21 @@ class QuestIndex final : public FetchIndex {
       return;
     }
     bounds_.score(head, query, scores_);
-    if (!options_.per_query_head) max_over_group(query.group, scores_);
+    if (options_.heads == Options::Heads::kGroup) max_over_group(query.group, scores_);
     const size_t count = std::max<size_t>(3, options_.budget / options_.page);
-    for (size_t i = 0; i < runs.size(); ++i) {
-      const auto scores = std::span(scores_).subspan(i * bounds_.pages(), bounds_.pages());
+    all_.clear();
+    for (size_t at = 0, i = 0; at < scores_.size(); at += bounds_.pages(), ++i) {
+      const auto scores = std::span(scores_).subspan(at, bounds_.pages());
       choose_blocks(scores, {count, options_.sinks, options_.recent}, best_, chosen_);
-      runs[i].clear();
-      add_blocks(chosen_, options_.page, head.tokens, runs[i]);
+      Runs& list = runs[std::min(i, runs.size() - 1)];
+      list.clear();
+      add_blocks(chosen_, options_.page, head.tokens, list);
+      if (options_.heads == Options::Heads::kUnion)
+        all_.insert(all_.end(), list.begin(), list.end());
     }
+    if (options_.heads != Options::Heads::kUnion) return;
+    sort_runs(all_);
+    runs[0] = all_;
   }
 
   size_t bytes() const override { return bounds_.bytes(); }
@@ -49,12 +61,15 @@ class QuestIndex final : public FetchIndex {
   TopK best_;
   std::vector<float> scores_;
   std::vector<int32_t> chosen_;
+  Runs all_;  // of the group's choices
 };
 
 class Quest final : public FetchPolicy {
  public:
   explicit Quest(const Options& options) : options_(options) {}
-  FetchNeeds needs() const override { return {.per_query_head = options_.per_query_head}; }
+  FetchNeeds needs() const override {
+    return {.per_query_head = options_.heads == Options::Heads::kEach};
+  }
   std::unique_ptr<FetchIndex> make_index() const override {
     return std::make_unique<QuestIndex>(options_);
   }
@@ -68,7 +83,8 @@ constexpr ParameterInfo kParameters[] = {
     {"page", "16", "", 1, 4096, "keys that share a bound"},
     {"sinks", "1", "", 0, 1e6, "first pages that are always read; the authors' code: 0"},
     {"recent", "1", "", 0, 1e6, "last pages that are always read; the authors' code: 0"},
-    {"heads", "group", "group|each", 0, 0, "who chooses: the group together or each query head"},
+    {"heads", "group", "group|each|union", 0, 0,
+     "who chooses: the group together, each query head for itself, or each for the whole group"},
 };
 
 }  // namespace
@@ -86,7 +102,7 @@ MethodInfo quest_info() {
 
 std::unique_ptr<const FetchPolicy> make_quest(const Parameters& p) {
   return std::make_unique<Quest>(Options{p.count("page"), p.count("budget"), p.count("sinks"),
-                                         p.count("recent"), p.text("heads") == "each"});
+                                         p.count("recent"), heads_of(p.text("heads"))});
 }
 
 }  // namespace fathom::kv

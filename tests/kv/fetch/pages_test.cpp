@@ -112,6 +112,29 @@ TEST(Quest, BoundsAreBounds) {
   }
 }
 
+// With heads=union the group reads what any of its heads chooses.
+TEST(Quest, AGroupMayReadAllItsHeadsChoices) {
+  const RandomLayer layer(700, 1, 9);
+  const auto make = [](const char* heads) {
+    return make_quest(Parameters(quest_info(), {{"budget", "128"}, {"heads", heads}}, "test"))
+        ->make_index();
+  };
+  const auto each = make("each"), all = make("union");
+  size_t more = 0;
+  for (size_t n = 600; n < 700; ++n) {
+    std::vector<Runs> own(2), one(1);
+    each->update(layer.head(0, n)), all->update(layer.head(0, n));
+    each->select(layer.head(0, n), layer.queries(0, n - 1, 1), {}, own);
+    all->select(layer.head(0, n), layer.queries(0, n - 1, 1), {}, one);
+    Runs want = own[0];
+    want.insert(want.end(), own[1].begin(), own[1].end());
+    sort_runs(want);
+    ASSERT_EQ(one[0], want) << n;
+    more += keys_read(want) - keys_read(own[0]);
+  }
+  EXPECT_GT(more, 0u);
+}
+
 TEST(LServe, DecidesAsTheAuthors) {
   FATHOM_NEEDS_METHOD_REFERENCE();
   const auto policy = make_lserve_fetch(

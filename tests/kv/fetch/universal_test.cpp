@@ -1,13 +1,16 @@
 // What every FETCH method must do, over the whole registry.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <map>
 
+#include "kv/attention_rows.h"
 #include "kv/fetch/runs.h"
 #include "kv/registry.h"
 #include "kv/replay/fetch_layer.h"
+#include "support/decisions.h"
 #include "support/kv_layer.h"
 
 namespace fathom::kv {
@@ -261,6 +264,53 @@ TEST_P(EachFetch, BytesAreCountedAndSmall) {
   const auto index = policy->make_index();
   index->update(layer.head(0));
   EXPECT_LT(index->bytes(), 640 * RandomLayer::kHeadDim * sizeof(float));
+}
+
+// T5. Of a recorded layer's attention, what is read holds more than its share of the keys would,
+// and no more than the best choice of as many keys.
+TEST_P(EachFetch, CoversMoreAttentionThanItsShare) {
+  FATHOM_NEEDS_METHOD_REFERENCE();
+  const auto policy = make(false);
+  if (!policy) return;
+  const FetchNeeds needs = policy->needs();
+  if (needs.sentences || needs.surprise) GTEST_SKIP() << "the recording does not say";
+  const Recording& r = test::recorded_layer();
+  const auto rope = recorded_rope(r);
+  FetchLayer fetch(*policy, r.kv_heads());
+  std::vector<HeadView> heads(r.kv_heads());
+  std::vector<QueryView> queries(r.kv_heads());
+  const auto look = [&](size_t first, size_t end) {
+    for (size_t h = 0; h < r.kv_heads(); ++h) {
+      heads[h] = r.head(h, end);
+      heads[h].rope = &rope->view;
+      queries[h] = r.queries(h, first, end - first);
+    }
+  };
+  for (size_t at = 0; at < r.prompt() && needs.observed > 0; at += needs.observed) {
+    look(at, std::min(at + needs.observed, r.prompt()));
+    fetch.read_prompt(heads, queries);
+  }
+  double covered = 0, best = 0, share = 0;
+  for (size_t s = 0; s < r.steps(); ++s) {
+    const size_t n = r.prompt() + s + 1;
+    look(n - 1, n);
+    const auto chosen = fetch.step(heads, queries);
+    for (size_t h = 0; h < r.kv_heads() && s > 0; ++h) {  // the first step may read everything
+      for_each_weights_row(heads[h], queries[h], [&](size_t g, size_t, std::span<const float> w) {
+        const Runs& runs = chosen[h][g % chosen[h].size()];
+        for (const kv::Run& run : runs) {
+          for (int32_t t = run.first; t < run.end; ++t) covered += double(w[size_t(t)]);
+        }
+        for (const int32_t t : top_k(w, keys_read(runs))) best += double(w[size_t(t)]);
+        share += double(keys_read(runs)) / double(n);
+      });
+    }
+  }
+  const double rows = double((r.steps() - 1) * r.heads());
+  fmt::print("  {:<10} reads {:4.1f}% of the keys, {:.1f}% of the attention; at best {:.1f}%\n",
+             GetParam()->info.name, 100 * share / rows, 100 * covered / rows, 100 * best / rows);
+  EXPECT_GT(covered, share);
+  EXPECT_LE(covered, best * (1 + 1e-6));
 }
 
 std::vector<const Method*> fetch_methods() {
