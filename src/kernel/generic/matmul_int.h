@@ -107,8 +107,24 @@ FATHOM_INLINE void add_sub_block(const RowVector<V>& rows, size_t block, size_t 
   });
 }
 
+// A share of the next tile that a pass over this one asks for: a tile is read by several passes, of
+// which only the first would find out that it is not there.
+struct Ahead {
+  const uint8_t* tile = nullptr;  // null: no more tiles
+  size_t pass = 0, passes = 1;
+
+  // Of the bytes [begin, begin + count) of the tile.
+  FATHOM_INLINE void ask(size_t begin, size_t count) const {
+    if (tile == nullptr) return;
+    const size_t end = begin + count * (pass + 1) / passes;
+    for (size_t at = (begin + count * pass / passes) / 64 * 64; at < end; at += 64) {
+      __builtin_prefetch(tile + at, 0, 2);
+    }
+  }
+};
+
 template <class V, class D, int T, int C>
-void direct_tokens(const MatmulArgs& a, size_t vector, size_t token) {
+void direct_tokens(const MatmulArgs& a, size_t vector, size_t token, const Ahead& ahead) {
   const TokenPointers<C> x(*a.x, token);
   RowVector<V> rows[T];
   typename V::F acc[T][C];
@@ -118,6 +134,8 @@ void direct_tokens(const MatmulArgs& a, size_t vector, size_t token) {
   }
   for (size_t block = 0; block < a.x->k / D::kBlockValues; ++block) {
     for (size_t b = 0; b < D::kBlockValues / 32; b += D::kPhases) {
+      constexpr size_t kBytes = D::kBlockBytes * 32 * D::kPhases / D::kBlockValues;
+      if constexpr (C > 1) ahead.ask(block * D::kBlockBytes + b / D::kPhases * kBytes, kBytes);
       static_for<D::kPhases>([&]<size_t phase>() FATHOM_LAMBDA_INLINE {
         FATHOM_UNROLL
         for (int t = 0; t < T; ++t) {
@@ -138,10 +156,15 @@ void matmul_direct(const MatmulArgs& a) {
   constexpr int T = RowVector<V>::kPerTile;  // a whole tile, so that no tile is read in halves
   for (size_t tile = a.tile_begin; tile < a.tile_end; ++tile) {
     const size_t vector = tile * RowVector<V>::kPerTile;
-    size_t token = a.token_begin;
-    for (; token + 4 <= a.token_end; token += 4) direct_tokens<V, D, T, 4>(a, vector, token);
-    for (; token + 2 <= a.token_end; token += 2) direct_tokens<V, D, T, 2>(a, vector, token);
-    if (token < a.token_end) direct_tokens<V, D, T, 1>(a, vector, token);
+    Ahead ahead;
+    ahead.passes = (a.token_end - a.token_begin + 3) / 4;
+    if (tile + 1 < a.tile_end) ahead.tile = reinterpret_cast<const uint8_t*>(a.weights->tile(tile + 1));
+    for (size_t token = a.token_begin; token < a.token_end; token += 4) {
+      dispatch<4>(a.token_end - token, [&]<int C>() {
+        direct_tokens<V, D, T, C>(a, vector, token, ahead);
+      });
+      ++ahead.pass;
+    }
   }
 }
 
