@@ -18,7 +18,7 @@
 namespace fathom::kernel {
 
 // Few enough tokens that unpacking codes anew for each small batch beats writing them out.
-inline constexpr size_t kDirectTokens = 16;
+inline constexpr size_t kDirectTokens = 40;
 
 // The rows of one vector: lanes [lane, lane + V::kLanes) of a packed tile.
 template <class V>
