@@ -72,11 +72,19 @@ using AttendFn = void (*)(const AttendArgs&);
 
 inline constexpr size_t kAttendRows = 64;
 
-// The tile's queries in the kernel's form, its probabilities and sums, and one page of keys and
-// values as floats.
+// At most so many numbers belong to the groups of a coded plane (page_code.h): two for every 32 of
+// its own, or two for a token.
+inline size_t attend_plane_numbers(size_t head_dim) {
+  return 4 * (padded_head_dim(head_dim) + kPageTokens);
+}
+
+// The tile's queries in the kernel's form, its probabilities and sums, a page of keys and values as
+// floats, the numbers of both planes, and queries and probabilities times such numbers.
 inline size_t attend_scratch_bytes(size_t head_dim) {
   const size_t d = padded_head_dim(head_dim);
-  return sizeof(float) * (kAttendRows * (d + kPageTokens + 16) + (2 * kPageTokens + 4) * d) + 4096;
+  return sizeof(float) * (kAttendRows * (d + kPageTokens + 16) + 2 * kPageTokens * d +
+                          2 * attend_plane_numbers(head_dim) + 12 * (d + kPageTokens)) +
+         4096;
 }
 
 // into = into (+) from, both (max, sum, out) of `rows` rows. Empty partials (max = -inf) are the

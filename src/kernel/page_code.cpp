@@ -12,22 +12,6 @@
 namespace fathom::kernel {
 namespace {
 
-size_t lines_per_byte(KvFormat format) { return static_cast<size_t>(8 / code_bits(format)); }
-
-size_t group_of(KvFormat format, Plane plane, PlaneShape shape, size_t line, size_t lane) {
-  const CodeGroup g = code_group(format, plane);
-  return line / g.lines * ceil_div(shape.lanes, g.lanes) + lane / g.lanes;
-}
-
-size_t groups(KvFormat format, Plane plane, PlaneShape shape) {
-  const CodeGroup g = code_group(format, plane);
-  return ceil_div(shape.lines, g.lines) * ceil_div(shape.lanes, g.lanes);
-}
-
-bool has_minimum(KvFormat format) {
-  return format == KvFormat::kQ4 || format == KvFormat::kQ2 || format == KvFormat::kT4 ||
-         format == KvFormat::kT2;
-}
 bool has_levels(KvFormat format) { return format == KvFormat::kNf4 || format == KvFormat::kFp4; }
 const float* levels_of(KvFormat format) {
   return format == KvFormat::kNf4 ? kNf4Levels : kFp4Levels;
@@ -121,46 +105,31 @@ uint8_t code_of(KvFormat format, Line line, float x) {
   }
 }
 
-// Where a group's numbers lie, counted in numbers.
-struct NumberPlace {
-  size_t scale, minimum;
-};
-NumberPlace number_place(KvFormat format, Plane plane, PlaneShape shape, size_t group) {
-  if (!has_minimum(format)) return {group, 0};
-  if (code_group(format, plane).lanes > 1) return {2 * group, 2 * group + 1};
-  const size_t first = group / shape.lanes * 2 * shape.lanes + group % shape.lanes;
-  return {first, first + shape.lanes};
-}
-
-void put_line(KvFormat format, Line line, NumberPlace at, uint8_t* numbers) {
-  if (format == KvFormat::kBfp4) {
-    numbers[at.scale] = static_cast<uint8_t>(line.scale > 0 ? std::ilogb(line.scale) + 127 : 0);
-    return;
+// One of a coded plane's numbers, by its index.
+void put_number(const CodeLayout& layout, uint8_t* plane, size_t index, float x) {
+  uint8_t* numbers = plane + layout.code_bytes;
+  if (layout.number_bytes == 1) {
+    numbers[index] = static_cast<uint8_t>(x > 0 ? std::ilogb(x) + 127 : 0);
+  } else {
+    reinterpret_cast<Half*>(numbers)[index] = to_half(x);
   }
-  Half* halves = reinterpret_cast<Half*>(numbers);
-  halves[at.scale] = to_half(line.scale);
-  if (has_minimum(format)) halves[at.minimum] = to_half(line.minimum);
+}
+float get_number(const CodeLayout& layout, const uint8_t* plane, size_t index) {
+  const uint8_t* numbers = plane + layout.code_bytes;
+  if (layout.number_bytes == 2) return to_float(reinterpret_cast<const Half*>(numbers)[index]);
+  return numbers[index] > 0 ? std::ldexp(1.0f, numbers[index] - 127) : 0;
 }
 
-Line get_line(KvFormat format, NumberPlace at, const uint8_t* numbers) {
-  if (format == KvFormat::kBfp4) {
-    const int e = numbers[at.scale];
-    return {e > 0 ? std::ldexp(1.0f, e - 127) : 0, 0};
-  }
-  const Half* halves = reinterpret_cast<const Half*>(numbers);
-  return {to_float(halves[at.scale]), has_minimum(format) ? to_float(halves[at.minimum]) : 0};
-}
-
-// Where a code lies and which bits of the byte it takes.
+// The byte a code lies in, and how far from its lowest bit.
 struct Place {
   size_t byte;
-  int shift, mask;
+  size_t shift;
 };
-Place place_of(KvFormat format, PlaneShape shape, size_t line, size_t lane) {
-  if (format == KvFormat::kQ8) return {(line / 2 * shape.lanes + lane) * 2 + line % 2, 0, 255};
-  const size_t n = lines_per_byte(format);
-  const int bits = static_cast<int>(8 / n);
-  return {line / n * shape.lanes + lane, static_cast<int>(line % n) * bits, (1 << bits) - 1};
+Place place_of(const CodeLayout& layout, size_t line, size_t lane) {
+  if (layout.bits == 8) return {(line / 2 * layout.shape.lanes + lane) * 2 + line % 2, 0};
+  const size_t together = 32 / layout.bits;
+  const size_t bit = line % 2 * 16 + line % together / 2 * layout.bits;
+  return {(line / together * layout.shape.lanes + lane) * 4 + bit / 8, bit % 8};
 }
 
 }  // namespace
@@ -173,25 +142,17 @@ std::string_view format_name(KvFormat format) {
   return kNames[index];
 }
 
-size_t coded_scales_offset(KvFormat format, Plane plane, size_t head_dim) {
-  const PlaneShape shape = plane_shape(plane, head_dim);
-  if (format == KvFormat::kQ8) return ceil_div(shape.lines, 2) * 2 * shape.lanes;
-  return ceil_div(shape.lines, lines_per_byte(format)) * shape.lanes;
-}
-
 size_t coded_bytes(KvFormat format, Plane plane, size_t head_dim) {
-  const size_t count = groups(format, plane, plane_shape(plane, head_dim));
-  const size_t bytes = format == KvFormat::kBfp4 ? 1 : has_minimum(format) ? 4 : 2;
-  return round_up(coded_scales_offset(format, plane, head_dim) + bytes * count, 64);
+  return CodeLayout(format, plane, head_dim).bytes();
 }
 
 void encode_plane(KvFormat format, Plane plane, size_t head_dim, const float* x, void* out,
                   float clip) {
-  const PlaneShape shape = plane_shape(plane, head_dim);
+  const CodeLayout layout(format, plane, head_dim);
+  const PlaneShape shape = layout.shape;
   uint8_t* codes = static_cast<uint8_t*>(out);
-  const size_t scales = coded_scales_offset(format, plane, head_dim);
-  std::memset(codes, 0, coded_bytes(format, plane, head_dim));
-  const auto [high, wide] = code_group(format, plane);
+  std::memset(codes, 0, layout.bytes());
+  const auto [high, wide] = layout.group;
   for (size_t first_line = 0; first_line < shape.lines; first_line += high) {
     for (size_t first_lane = 0; first_lane < shape.lanes; first_lane += wide) {
       const size_t end_line = std::min(shape.lines, first_line + high);
@@ -201,11 +162,13 @@ void encode_plane(KvFormat format, Plane plane, size_t head_dim, const float* x,
         for (size_t i = first_lane; i < end_lane; ++i) range.add(x[l * shape.lanes + i]);
       }
       const Line line = line_of(format, range, clip);
-      const size_t group = group_of(format, plane, shape, first_line, first_lane);
-      put_line(format, line, number_place(format, plane, shape, group), codes + scales);
+      put_number(layout, codes, layout.number(0, first_line, first_lane), line.scale);
+      if (layout.kinds == 2) {
+        put_number(layout, codes, layout.number(1, first_line, first_lane), line.minimum);
+      }
       for (size_t l = first_line; l < end_line; ++l) {
         for (size_t i = first_lane; i < end_lane; ++i) {
-          const Place at = place_of(format, shape, l, i);
+          const Place at = place_of(layout, l, i);
           const int code = code_of(format, line, x[l * shape.lanes + i]);
           codes[at.byte] = static_cast<uint8_t>(codes[at.byte] | code << at.shift);
         }
@@ -214,19 +177,29 @@ void encode_plane(KvFormat format, Plane plane, size_t head_dim, const float* x,
   }
 }
 
+int code_at(KvFormat format, Plane plane, size_t head_dim, const void* page, size_t line,
+            size_t lane) {
+  const CodeLayout layout(format, plane, head_dim);
+  const Place at = place_of(layout, line, lane);
+  return static_cast<const uint8_t*>(page)[at.byte] >> at.shift & ((1 << layout.bits) - 1);
+}
+
+float number_at(KvFormat format, Plane plane, size_t head_dim, const void* page,
+                const GroupNumber& at) {
+  const CodeLayout layout(format, plane, head_dim);
+  return get_number(layout, static_cast<const uint8_t*>(page),
+                    layout.number(at.kind, at.line, at.lane));
+}
+
 float decode_code(KvFormat format, Plane plane, size_t head_dim, const void* page, size_t line,
                   size_t lane) {
-  const PlaneShape shape = plane_shape(plane, head_dim);
-  const uint8_t* codes = static_cast<const uint8_t*>(page);
-  const NumberPlace number =
-      number_place(format, plane, shape, group_of(format, plane, shape, line, lane));
-  const Line means = get_line(format, number, codes + coded_scales_offset(format, plane, head_dim));
-  const Place at = place_of(format, shape, line, lane);
-  const int code = codes[at.byte] >> at.shift & at.mask;
-  if (format == KvFormat::kQ8) return static_cast<float>(code - 128) * means.scale;
-  if (format == KvFormat::kBfp4) return static_cast<float>(code - 8) * means.scale;
-  if (has_levels(format)) return levels_of(format)[code] * means.scale;
-  return static_cast<float>(code) * means.scale + means.minimum;
+  const int code = code_at(format, plane, head_dim, page, line, lane);
+  const float scale = number_at(format, plane, head_dim, page, {0, line, lane});
+  if (format == KvFormat::kQ8) return static_cast<float>(code - 128) * scale;
+  if (format == KvFormat::kBfp4) return static_cast<float>(code - 8) * scale;
+  if (has_levels(format)) return levels_of(format)[code] * scale;
+  return static_cast<float>(code) * scale +
+         number_at(format, plane, head_dim, page, {1, line, lane});
 }
 
 namespace {

@@ -256,6 +256,25 @@ TEST_P(Attend, ReadsCodedPagesBesidePlainOnes) {
   }
 }
 
+// Nor, where codes are read straight for few rows and copied for many, on how they are read.
+TEST_P(Attend, BitsOfCodedPagesDoNotDependOnTheTile) {
+  for (const auto& [k_format, v_format] : kCodedPairs) {
+    for (const size_t d : {64, 80, 128}) {
+      Problem p({"tile", d, 24, 200}, GetParam()->native_kv, 9);
+      if (!is_coded(v_format) && v_format != GetParam()->native_kv) continue;
+      encode(p, k_format, v_format);
+      Output whole(p), parts(p);
+      attend(*GetParam(), p, whole, {0, 24}, {0, p.pages.size()});
+      for (size_t r = 0, n = 1; r < 24; r += n, ++n) {
+        attend(*GetParam(), p, parts, {r, std::min<size_t>(24, r + n)}, {0, p.pages.size()});
+      }
+      EXPECT_EQ(whole.max, parts.max);
+      EXPECT_EQ(whole.sum, parts.sum);
+      EXPECT_EQ(whole.out, parts.out);
+    }
+  }
+}
+
 TEST_P(Attend, SurvivesHugeScores) {
   for (const KvFormat format : kFormats) {
     const Problem p({"huge", 64, 8, 130}, format, 5, 1e4f);

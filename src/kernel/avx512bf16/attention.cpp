@@ -2,198 +2,100 @@
 #include "base/half.h"
 #include "kernel/avx512/simd.h"
 #include "kernel/avx512/tables.h"
+#include "kernel/avx512bf16/coded.h"
 #include "kernel/avx512bf16/tables.h"
-#include "kernel/page_code.h"
 
 namespace fathom::kernel {
 namespace {
 
-// Scores and weighted sums over a page of BF16 pairs (VDPBF16PS): queries and probabilities are
+// Scores and weighted sums over pages of BF16 pairs (VDPBF16PS): queries and probabilities are
 // rounded to BF16, sums are f32.
-struct PairReader {
-  const uint32_t* k;  // [head_dim / 2][64] pairs of channels
-  const uint32_t* v;  // [32][v_dim] pairs of tokens
-  size_t v_dim;
+
+constexpr size_t kRows = 6;  // that share a pass over a page
+
+// One plane of a page: as it lies, or coded, and then perhaps copied to pairs first. A copy pays
+// once several blocks of rows share the page; its numbers are those that reading codes gives.
+struct ReadPlane {
+  KvFormat format;
+  const void* data;
+  CodedPlane coded;
+  const uint32_t* copy;
 };
 
-FATHOM_INLINE __m512 dot_pairs(__m512 acc, __m512i a, __m512i b) {
-  return _mm512_dpbf16_ps(acc, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
-}
-
-// Two lines of floats as pairs, line by line in each lane.
-FATHOM_INLINE __m512i interleave(__m512 first, __m512 second) {
-  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24,
-                                         8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  const __m512bh both = _mm512_cvtne2ps_pbh(second, first);
-  return _mm512_permutexvar_epi16(order, reinterpret_cast<__m512i>(both));
-}
-
-FATHOM_INLINE void decode_q8_pairs(Plane plane, const CodedPlane& p, uint32_t* out) {
-  const size_t lanes = p.shape.lanes;
-  for (size_t line = 0; line < p.shape.lines; line += 2) {
-    const size_t second = line + 1 < p.shape.lines ? line + 1 : line;
-    for (size_t i = 0; i < lanes; i += 16) {
-      const __m512i both = Avx512::load_u16_i32(p.codes + (line / 2 * lanes + i) * 2);
-      const __m512i low = _mm512_and_si512(both, _mm512_set1_epi32(255));
-      const __m512i high = _mm512_srli_epi32(both, 8);
-      __m512 s0, s1;
-      if (plane == Plane::kKeys) {
-        s0 = s1 = _mm512_loadu_ps(p.numbers + line / kCodeGroup * lanes + i);
-      } else {
-        s0 = _mm512_set1_ps(p.numbers[line * p.lane_groups + i / kCodeGroup]);
-        s1 = _mm512_set1_ps(p.numbers[second * p.lane_groups + i / kCodeGroup]);
-      }
-      const __m512 x0 = _mm512_cvtepi32_ps(_mm512_sub_epi32(low, _mm512_set1_epi32(128)));
-      const __m512 x1 = _mm512_cvtepi32_ps(_mm512_sub_epi32(high, _mm512_set1_epi32(128)));
-      _mm512_storeu_si512(out + line / 2 * lanes + i,
-                          interleave(_mm512_mul_ps(x0, s0), _mm512_mul_ps(x1, s1)));
-    }
+constexpr float kUnsignedLevels[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+constexpr float kSignedLevels[16] = {-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7};
+FATHOM_INLINE const float* levels_of(KvFormat format) {
+  switch (format) {
+    case KvFormat::kNf4:
+      return kNf4Levels;
+    case KvFormat::kFp4:
+      return kFp4Levels;
+    case KvFormat::kBfp4:
+      return kSignedLevels;
+    default:
+      return kUnsignedLevels;
   }
 }
 
-// A group has at most 16 values, so it is a table: 16 entries for the first line of a pair, 16 for
-// the second, looked up with VPERMW. kLanes is the number of lanes where it is known; 0: any.
-template <int kBits, size_t kLanes>
-FATHOM_INLINE void decode_table(const CodedPlane& p, uint32_t* out) {
-  constexpr size_t kPerByte = 8 / kBits;
-  constexpr int kMask = (1 << kBits) - 1;
-  const size_t lanes = kLanes > 0 ? kLanes : p.shape.lanes;
-  const size_t lane_groups = (lanes + kCodeGroup - 1) / kCodeGroup;
-  const __m512 steps = _mm512_cvtepi32_ps(Avx512::iota(0));
-  const __m512i mask = _mm512_set1_epi32(kMask | kMask << 16), upper = _mm512_set1_epi32(16 << 16);
-  for (size_t line = 0; line < p.shape.lines; line += 2) {
-    const size_t second = line + 1 < p.shape.lines ? line + 1 : line;
-    const uint8_t* row = p.codes + line / kPerByte * lanes;
-    const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(line % kPerByte) * kBits);
-    FATHOM_UNROLL
-    for (size_t first = 0; first < lanes; first += kCodeGroup) {
-      const float* n0 = p.numbers + 2 * (line * lane_groups + first / kCodeGroup);
-      const float* n1 = p.numbers + 2 * (second * lane_groups + first / kCodeGroup);
-      const __m512 t0 = _mm512_fmadd_ps(steps, _mm512_set1_ps(n0[0]), _mm512_set1_ps(n0[1]));
-      const __m512 t1 = _mm512_fmadd_ps(steps, _mm512_set1_ps(n1[0]), _mm512_set1_ps(n1[1]));
-      const __m512i table = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(t1, t0));
-      const size_t end = first + kCodeGroup < lanes ? first + kCodeGroup : lanes;
-      FATHOM_UNROLL
-      for (size_t i = first; i < end; i += 16) {
-        __m512i x = Avx512::load_bytes_i32(row + i);
-        if constexpr (kPerByte > 2) x = _mm512_srl_epi32(x, shift);
-        const __m512i spread = _mm512_or_si512(x, _mm512_slli_epi32(x, 16 - kBits));
-        const __m512i index = _mm512_or_si512(_mm512_and_si512(spread, mask), upper);
-        _mm512_storeu_si512(out + line / 2 * lanes + i, _mm512_permutexvar_epi16(index, table));
+template <class Fn>
+FATHOM_INLINE void with_codes(const ReadPlane& p, size_t lanes, Fn fn) {
+  const uint8_t* codes = static_cast<const uint8_t*>(p.data);
+  switch (code_bits(p.format)) {
+    case 8:
+      return fn(BytePairs(codes, lanes));
+    case 4:
+      return fn(TablePairs<4>(codes, lanes, levels_of(p.format)));
+    default:
+      return fn(TablePairs<2>(codes, lanes, levels_of(p.format)));
+  }
+}
+template <class Fn>
+FATHOM_INLINE void with_reader(const ReadPlane& p, size_t lanes, Fn fn) {
+  if (!is_coded(p.format)) return fn(PlainPairs{static_cast<const uint32_t*>(p.data), lanes});
+  if (p.copy) return fn(PlainPairs{p.copy, lanes});
+  with_codes(p, lanes, fn);
+}
+
+FATHOM_INLINE void copy_pairs(const ReadPlane& p, uint32_t* out) {
+  const PlaneShape shape = p.coded.layout.shape;
+  with_codes(p, shape.lanes, [&](const auto& reader) FATHOM_LAMBDA_INLINE {
+    for (size_t pair = 0; pair < (shape.lines + 1) / 2; ++pair) {
+      size_t lane = 0;
+      for (; lane + 64 <= shape.lanes; lane += 64) {
+        __m512i x[4];
+        reader.load(pair, lane, x);
+        for (size_t j = 0; j < 4; ++j) {
+          _mm512_storeu_si512(out + pair * shape.lanes + lane + 16 * j, x[j]);
+        }
+      }
+      for (; lane < shape.lanes; lane += 16) {
+        __m512i x[1];
+        reader.load(pair, lane, x);
+        _mm512_storeu_si512(out + pair * shape.lanes + lane, x[0]);
       }
     }
-  }
-}
-
-// The same where a group is kGroup lanes of a line and table(line, group) its 16 numbers.
-template <int kBits, size_t kGroup, class Table>
-FATHOM_INLINE void decode_lookup(const CodedPlane& p, uint32_t* out, Table table) {
-  constexpr size_t kPerByte = 8 / kBits;
-  constexpr int kMask = (1 << kBits) - 1;
-  const size_t lanes = p.shape.lanes;
-  const __m512i mask = _mm512_set1_epi32(kMask | kMask << 16), upper = _mm512_set1_epi32(16 << 16);
-  for (size_t line = 0; line < p.shape.lines; line += 2) {
-    const size_t second = line + 1 < p.shape.lines ? line + 1 : line;
-    const uint8_t* row = p.codes + line / kPerByte * lanes;
-    const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(line % kPerByte) * kBits);
-    for (size_t first = 0; first < lanes; first += kGroup) {
-      const __m512 t0 = table(line, first / kGroup), t1 = table(second, first / kGroup);
-      const __m512i both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(t1, t0));
-      const size_t end = first + kGroup < lanes ? first + kGroup : lanes;
-      for (size_t i = first; i < end; i += 16) {
-        const __m512i x = _mm512_srl_epi32(Avx512::load_bytes_i32(row + i), shift);
-        const __m512i spread = _mm512_or_si512(x, _mm512_slli_epi32(x, 16 - kBits));
-        const __m512i index = _mm512_or_si512(_mm512_and_si512(spread, mask), upper);
-        _mm512_storeu_si512(out + line / 2 * lanes + i, _mm512_permutexvar_epi16(index, both));
-      }
-    }
-  }
-}
-
-// Keys whose numbers lie in the lanes: number(code, line, lane) makes a code a number.
-template <int kBits, class Number>
-FATHOM_INLINE void decode_lanes(const CodedPlane& p, uint32_t* out, Number number) {
-  constexpr size_t kPerByte = 8 / kBits;
-  const __m512i mask = _mm512_set1_epi32((1 << kBits) - 1);
-  const size_t lanes = p.shape.lanes;
-  for (size_t line = 0; line < p.shape.lines; line += 2) {
-    const size_t second = line + 1 < p.shape.lines ? line + 1 : line;
-    const uint8_t* row = p.codes + line / kPerByte * lanes;
-    const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(line % kPerByte) * kBits);
-    for (size_t i = 0; i < lanes; i += 16) {
-      const __m512i x = _mm512_srl_epi32(Avx512::load_bytes_i32(row + i), shift);
-      const __m512i low = _mm512_and_si512(x, mask);
-      const __m512i high = _mm512_and_si512(_mm512_srli_epi32(x, kBits), mask);
-      _mm512_storeu_si512(out + line / 2 * lanes + i,
-                          interleave(number(_mm512_cvtepi32_ps(low), line, i),
-                                     number(_mm512_cvtepi32_ps(high), second, i)));
-    }
-  }
-}
-
-template <int kBits>
-FATHOM_INLINE void decode_token_pairs(Plane plane, const CodedPlane& p, uint32_t* out) {
-  if (plane == Plane::kKeys) {
-    decode_lanes<kBits>(p, out, [&](__m512 code, size_t line, size_t i) {
-      const float* n = p.numbers + line / 128 * 2 * p.shape.lanes + i;
-      return _mm512_fmadd_ps(code, _mm512_loadu_ps(n), _mm512_loadu_ps(n + p.shape.lanes));
-    });
-  } else {
-    const __m512 steps = _mm512_cvtepi32_ps(Avx512::iota(0));
-    decode_lookup<kBits, 128>(p, out, [&](size_t line, size_t group) {
-      const float* n = p.numbers + 2 * (line * p.lane_groups + group);
-      return _mm512_fmadd_ps(steps, _mm512_set1_ps(n[0]), _mm512_set1_ps(n[1]));
-    });
-  }
-}
-
-FATHOM_INLINE void decode_level_pairs(const float* levels, const CodedPlane& p, uint32_t* out) {
-  const __m512 all = _mm512_loadu_ps(levels);
-  decode_lookup<4, 64>(p, out, [&](size_t line, size_t group) {
-    return _mm512_mul_ps(all, _mm512_set1_ps(p.numbers[line * p.lane_groups + group]));
   });
 }
 
-FATHOM_INLINE void decode_bfp_pairs(Plane plane, const CodedPlane& p, uint32_t* out) {
-  const __m512 middle = _mm512_set1_ps(8.0f);
-  if (plane == Plane::kKeys) {
-    decode_lanes<4>(p, out, [&](__m512 code, size_t line, size_t i) {
-      const float* step = p.numbers + line / kCodeGroup * p.shape.lanes + i;
-      return _mm512_mul_ps(_mm512_sub_ps(code, middle), _mm512_loadu_ps(step));
-    });
-  } else {
-    const __m512 steps = _mm512_sub_ps(_mm512_cvtepi32_ps(Avx512::iota(0)), middle);
-    decode_lookup<4, kCodeGroup>(p, out, [&](size_t line, size_t group) {
-      return _mm512_mul_ps(steps, _mm512_set1_ps(p.numbers[line * p.lane_groups + group]));
-    });
-  }
-}
-
-// A plane as BF16 pairs: as it lies, or decoded into `scratch`.
-FATHOM_INLINE const uint32_t* pairs_of(const AttendArgs& a, const PageView& page, Plane plane,
-                                       const AttendScratch& s) {
+// `copy`: where to, or null.
+FATHOM_INLINE ReadPlane open_plane(const AttendArgs& a, const PageView& page, Plane plane,
+                                   float* numbers, float* copy) {
   const bool keys = plane == Plane::kKeys;
   const KvFormat format = keys ? page.k_format : page.v_format;
   const void* data = keys ? page.k : page.v;
-  if (!is_coded(format)) return static_cast<const uint32_t*>(data);
-  const auto coded = CodedPlane::open<Avx512>(format, plane, a.head_dim, data, s.numbers);
-  uint32_t* out = reinterpret_cast<uint32_t*>(keys ? s.k : s.v);
-  if (format == KvFormat::kQ8) decode_q8_pairs(plane, coded, out);
-  const bool square = coded.shape.lanes == kPageTokens;  // keys always, values of heads of 64
-  if (format == KvFormat::kQ4 && square) decode_table<4, kPageTokens>(coded, out);
-  if (format == KvFormat::kQ4 && !square) decode_table<4, 0>(coded, out);
-  if (format == KvFormat::kQ2 && square) decode_table<2, kPageTokens>(coded, out);
-  if (format == KvFormat::kQ2 && !square) decode_table<2, 0>(coded, out);
-  if (format == KvFormat::kT4) decode_token_pairs<4>(plane, coded, out);
-  if (format == KvFormat::kT2) decode_token_pairs<2>(plane, coded, out);
-  if (format == KvFormat::kNf4) decode_level_pairs(kNf4Levels, coded, out);
-  if (format == KvFormat::kFp4) decode_level_pairs(kFp4Levels, coded, out);
-  if (format == KvFormat::kBfp4) decode_bfp_pairs(plane, coded, out);
+  ReadPlane out{format, data, {CodeLayout(format, plane, a.head_dim), nullptr, nullptr}, nullptr};
+  if (!is_coded(format)) return out;
+  out.coded = CodedPlane::open<Avx512>(format, plane, a.head_dim, data, numbers);
+  if (copy != nullptr) {
+    uint32_t* pairs = reinterpret_cast<uint32_t*>(copy);
+    copy_pairs(out, pairs);
+    out.copy = pairs;
+  }
   return out;
 }
 
 template <int R>
-FATHOM_INLINE void score_rows(const PairReader& page, const uint32_t* q, size_t pairs,
+FATHOM_INLINE void score_rows(const PlainPairs& page, const uint32_t* q, size_t pairs, Ahead& ahead,
                               float* scores) {
   __m512 acc[R][4];
   FATHOM_UNROLL
@@ -201,17 +103,7 @@ FATHOM_INLINE void score_rows(const PairReader& page, const uint32_t* q, size_t 
     FATHOM_UNROLL
     for (int j = 0; j < 4; ++j) acc[r][j] = _mm512_setzero_ps();
   }
-  for (size_t c = 0; c < pairs; ++c) {
-    __m512i k[4];
-    FATHOM_UNROLL
-    for (int j = 0; j < 4; ++j) k[j] = _mm512_loadu_si512(page.k + c * kPageTokens + 16 * j);
-    FATHOM_UNROLL
-    for (int r = 0; r < R; ++r) {
-      const __m512i qc = _mm512_set1_epi32(static_cast<int>(q[static_cast<size_t>(r) * pairs + c]));
-      FATHOM_UNROLL
-      for (int j = 0; j < 4; ++j) acc[r][j] = dot_pairs(acc[r][j], k[j], qc);
-    }
-  }
+  dot_lines<R, 4, 4>(page, 0, pairs, 0, {q, pairs}, ahead, acc);
   FATHOM_UNROLL
   for (int r = 0; r < R; ++r) {
     FATHOM_UNROLL
@@ -223,36 +115,23 @@ FATHOM_INLINE void score_rows(const PairReader& page, const uint32_t* q, size_t 
 
 // p holds pairs of probabilities, [R][32].
 template <int R, int kVectors>
-FATHOM_INLINE void weigh_columns(const PairReader& page, const uint32_t* p, const float* decay,
-                                 size_t pairs, size_t channel, float* out) {
+FATHOM_INLINE void weigh_columns(const PlainPairs& page, const uint32_t* p, const float* decay,
+                                 size_t pairs, size_t channel, Ahead& ahead, float* out) {
   __m512 acc[R][kVectors];
   FATHOM_UNROLL
   for (int r = 0; r < R; ++r) {
     FATHOM_UNROLL
     for (int j = 0; j < kVectors; ++j) {
-      const float* o = out + static_cast<size_t>(r) * page.v_dim + channel + 16 * j;
+      const float* o = out + static_cast<size_t>(r) * page.lanes + channel + 16 * j;
       acc[r][j] = _mm512_mul_ps(_mm512_loadu_ps(o), _mm512_set1_ps(decay[r]));
     }
   }
-  for (size_t t = 0; t < pairs; ++t) {
-    __m512i v[kVectors];
-    FATHOM_UNROLL
-    for (int j = 0; j < kVectors; ++j) {
-      v[j] = _mm512_loadu_si512(page.v + t * page.v_dim + channel + 16 * j);
-    }
-    FATHOM_UNROLL
-    for (int r = 0; r < R; ++r) {
-      const __m512i weight =
-          _mm512_set1_epi32(static_cast<int>(p[static_cast<size_t>(r) * (kPageTokens / 2) + t]));
-      FATHOM_UNROLL
-      for (int j = 0; j < kVectors; ++j) acc[r][j] = dot_pairs(acc[r][j], v[j], weight);
-    }
-  }
+  dot_lines<R, kVectors, kVectors>(page, 0, pairs, channel, {p, kPageTokens / 2}, ahead, acc);
   FATHOM_UNROLL
   for (int r = 0; r < R; ++r) {
     FATHOM_UNROLL
     for (int j = 0; j < kVectors; ++j) {
-      _mm512_storeu_ps(out + static_cast<size_t>(r) * page.v_dim + channel + 16 * j, acc[r][j]);
+      _mm512_storeu_ps(out + static_cast<size_t>(r) * page.lanes + channel + 16 * j, acc[r][j]);
     }
   }
 }
@@ -277,7 +156,7 @@ FATHOM_INLINE void store_pairs(uint32_t* out, __m512 first, __m512 second) {
 
 // soften() for the common row: the whole page is seen, no soft cap, and the scores do not rise so
 // far above the reference that it has to move (kMaxLag). False where that is not so.
-FATHOM_INLINE bool soften_pairs(const AttendArgs& a, size_t row, const float* scores, uint32_t* p,
+FATHOM_INLINE bool soften_pairs(const AttendArgs& a, size_t row, float* scores, uint32_t* p,
                                 __m512& sum) {
   const float reference = a.state.max[row];
   __m512 s[4];
@@ -287,13 +166,18 @@ FATHOM_INLINE bool soften_pairs(const AttendArgs& a, size_t row, const float* sc
   if (!(reference > -__builtin_inff()) || _mm512_cmp_ps_mask(top, limit, _CMP_GT_OQ)) return false;
   const __m512 base = _mm512_set1_ps(reference);
   for (int j = 0; j < 4; ++j) s[j] = exp2_for_bf16(_mm512_sub_ps(s[j], base));
-  store_pairs(p, s[0], s[1]);
-  store_pairs(p + 16, s[2], s[3]);
+  if (p != nullptr) {
+    store_pairs(p, s[0], s[1]);
+    store_pairs(p + 16, s[2], s[3]);
+  } else {
+    for (int j = 0; j < 4; ++j) _mm512_storeu_ps(scores + 16 * j, s[j]);
+  }
   sum = _mm512_add_ps(sum, _mm512_add_ps(_mm512_add_ps(s[0], s[1]), _mm512_add_ps(s[2], s[3])));
   return true;
 }
 
-// Probabilities of one row as pairs of BF16; the factor for what was summed before.
+// Probabilities of one row, as pairs of BF16 or, where p is null, in place; the factor for what was
+// summed before.
 FATHOM_INLINE float weights_of_row(const AttendArgs& a, const PageView& page, size_t row,
                                    float* scores, float* sums, uint32_t* p) {
   __m512 sum = _mm512_loadu_ps(sums);
@@ -301,7 +185,7 @@ FATHOM_INLINE float weights_of_row(const AttendArgs& a, const PageView& page, si
   const bool all = visibility(a, page, a.positions[row]) == Visibility::kAll;
   if (!(all && a.soft_cap == 0 && soften_pairs(a, row, scores, p, sum))) {
     decay = soften<Avx512>(a, page, row, scores, sum);
-    for (size_t j = 0; j < 2; ++j) {
+    for (size_t j = 0; p != nullptr && j < 2; ++j) {
       store_pairs(p + 16 * j, _mm512_loadu_ps(scores + 32 * j),
                   _mm512_loadu_ps(scores + 32 * j + 16));
     }
@@ -310,36 +194,125 @@ FATHOM_INLINE float weights_of_row(const AttendArgs& a, const PageView& page, si
   return decay;
 }
 
+// Where factors times a plane's numbers go.
+struct Fold {
+  uint32_t* factors;
+  float* constants;
+
+  FATHOM_INLINE Fold(const AttendArgs& a, const AttendScratch& s) {
+    float* memory = s.more + attend_plane_numbers(a.head_dim);
+    factors = reinterpret_cast<uint32_t*>(memory);
+    constants = memory + kRows * (padded_head_dim(a.head_dim) + kPageTokens);
+  }
+};
+
+FATHOM_INLINE float query_factor(const AttendArgs& a) {
+  return a.soft_cap > 0 ? a.scale : a.scale * kLog2E;
+}
+
 template <int R>
-FATHOM_INLINE void attend_rows(const AttendArgs& a, const PageView& page, const PairReader& reader,
-                               const AttendScratch& s, size_t row) {
+FATHOM_INLINE void score_page(const AttendArgs& a, const ReadPlane& keys, const AttendScratch& s,
+                              size_t row, Ahead& ahead) {
   const size_t pairs = (a.head_dim + 1) / 2;
-  float* scores = s.scores + row * kPageTokens;
-  if (!any_visible<R>(a, page, row)) return;
   const uint32_t* q = reinterpret_cast<const uint32_t*>(s.q) + row * pairs;
-  score_rows<R>(reader, q, pairs, scores);
+  float* scores = s.scores + row * kPageTokens;
+  if (!is_coded(keys.format)) {
+    return score_rows<R>({static_cast<const uint32_t*>(keys.data), kPageTokens}, q, pairs, ahead,
+                         scores);
+  }
+  const CodedPlane& p = keys.coded;
+  if (p.layout.by_lane()) {
+    return with_reader(keys, kPageTokens, [&](const auto& reader) FATHOM_LAMBDA_INLINE {
+      score_by_lane<R>(reader, p, q, pairs, ahead, scores);
+    });
+  }
+  const Fold fold(a, s);
+  const Rows rows{a.q + row * a.head_dim, a.head_dim, a.head_dim, query_factor(a)};
+  fold_lines<R>(p, rows, fold.factors, fold.constants);
+  with_reader(keys, kPageTokens, [&](const auto& reader) FATHOM_LAMBDA_INLINE {
+    if (p.layout.group.lanes == 32) {
+      score_by_line<R, 2>(reader, p, fold.factors, fold.constants, ahead, scores);
+    } else {
+      score_by_line<R, 4>(reader, p, fold.factors, fold.constants, ahead, scores);
+    }
+  });
+}
+
+// p: pairs of probabilities for plain values; coded ones take those in s.scores.
+template <int R>
+FATHOM_INLINE void weigh_page(const AttendArgs& a, const PageView& page, const ReadPlane& values,
+                              const AttendScratch& s, size_t row, const uint32_t* p,
+                              const float* decay, Ahead& ahead) {
+  const size_t v_dim = padded_head_dim(a.head_dim);
+  const size_t pairs = (static_cast<size_t>(page.tokens) + 1) / 2;
+  float* out = a.state.out + row * v_dim;
+  size_t channel = 0;
+  if (!is_coded(values.format)) {
+    const PlainPairs reader{static_cast<const uint32_t*>(values.data), v_dim};
+    for (; channel + 64 <= v_dim; channel += 64) {
+      weigh_columns<R, 4>(reader, p, decay, pairs, channel, ahead, out);
+    }
+    for (; channel < v_dim; channel += 16) {
+      weigh_columns<R, 1>(reader, p, decay, pairs, channel, ahead, out);
+    }
+    return;
+  }
+  const Fold fold(a, s);
+  const CodedPlane& plane = values.coded;
+  const Rows rows{s.scores + row * kPageTokens, kPageTokens, kPageTokens, 1.0f};
+  fold_lines<R>(plane, rows, fold.factors, fold.constants);
+  with_reader(values, v_dim, [&](const auto& reader) FATHOM_LAMBDA_INLINE {
+    for (; channel + 64 <= v_dim; channel += 64) {
+      if (plane.layout.group.lanes == 32) {
+        weigh_by_line<R, 4, 2>(reader, plane, fold.factors, fold.constants, decay, pairs, channel,
+                               ahead, out);
+      } else {
+        weigh_by_line<R, 4, 4>(reader, plane, fold.factors, fold.constants, decay, pairs, channel,
+                               ahead, out);
+      }
+    }
+    for (; channel < v_dim; channel += 16) {
+      weigh_by_line<R, 1, 1>(reader, plane, fold.factors, fold.constants, decay, pairs, channel,
+                             ahead, out);
+    }
+  });
+}
+
+struct ReadPage {
+  ReadPlane keys, values;
+  PageAhead ahead;
+};
+
+template <int R>
+FATHOM_INLINE void attend_rows(const AttendArgs& a, const PageView& page, ReadPage& read,
+                               const AttendScratch& s, size_t row) {
+  if (!any_visible<R>(a, page, row)) return;
+  score_page<R>(a, read.keys, s, row, read.ahead.keys);
   float decay[R];
   alignas(64) uint32_t p[R * kPageTokens / 2];
+  const bool fold = is_coded(read.values.format);
   for (int r = 0; r < R; ++r) {
     const size_t at = static_cast<size_t>(r);
-    decay[r] =
-        weights_of_row(a, page, row + at, scores + at * kPageTokens,
-                       s.sums + (row + at) * AttendScratch::kSumLanes, p + at * (kPageTokens / 2));
+    decay[r] = weights_of_row(a, page, row + at, s.scores + (row + at) * kPageTokens,
+                              s.sums + (row + at) * AttendScratch::kSumLanes,
+                              fold ? nullptr : p + at * (kPageTokens / 2));
   }
-  float* out = a.state.out + row * reader.v_dim;
-  const size_t token_pairs = (static_cast<size_t>(page.tokens) + 1) / 2;
-  size_t channel = 0;
-  for (; channel + 64 <= reader.v_dim; channel += 64) {
-    weigh_columns<R, 4>(reader, p, decay, token_pairs, channel, out);
-  }
-  for (; channel < reader.v_dim; channel += 16) {
-    weigh_columns<R, 1>(reader, p, decay, token_pairs, channel, out);
-  }
+  weigh_page<R>(a, page, read.values, s, row, p, decay, read.ahead.values);
+}
+
+// Spreads the requests for the next page over the pairs of lines of this one.
+FATHOM_INLINE PageAhead look_ahead(const AttendArgs& a, const PageView& next,
+                                   const ReadPlane& keys) {
+  const bool twice = is_coded(keys.format) && keys.coded.layout.by_lane();
+  const size_t pairs = (a.head_dim + 1) / 2 * (twice ? 2 : 1);
+  const size_t parts = (padded_head_dim(a.head_dim) + 63) / 64;
+  return {look_ahead(next.k_format, Plane::kKeys, a.head_dim, next.k, pairs),
+          look_ahead(next.v_format, Plane::kValues, a.head_dim, next.v, kPageTokens / 2 * parts)};
 }
 
 // Rows of scaled queries as pairs of channels; an odd last channel is paired with 0.
 void pair_queries(const AttendArgs& a, uint32_t* q) {
-  const float factor = a.soft_cap > 0 ? a.scale : a.scale * kLog2E;
+  const float factor = query_factor(a);
   const __m512 f = _mm512_set1_ps(factor);
   const size_t pairs = (a.head_dim + 1) / 2;
   for (size_t r = 0; r < a.rows; ++r) {
@@ -360,17 +333,19 @@ void pair_queries(const AttendArgs& a, uint32_t* q) {
 
 void attend_bf16(const AttendArgs& a) {
   const AttendScratch s(a.scratch, a.head_dim);
+  prefetch_page(a, 0, {0, 1});
   pair_queries(a, reinterpret_cast<uint32_t*>(s.q));
   spread_sums<Avx512>(a, s);
+  const size_t blocks = (a.rows + kRows - 1) / kRows;
   for (size_t i = 0; i < a.page_count; ++i) {
     const PageView& page = a.pages[i];
-    const size_t blocks = (a.rows + 5) / 6;
-    if (blocks == 1) prefetch_page(a, i + 1, {0, 1});
-    const PairReader reader{pairs_of(a, page, Plane::kKeys, s),
-                            pairs_of(a, page, Plane::kValues, s), padded_head_dim(a.head_dim)};
-    for (size_t row = 0; row < a.rows; row += 6) {
-      if (blocks > 1) prefetch_page(a, i + 1, {row / 6, blocks});
-      dispatch<6>(a.rows - row, [&]<int R>() { attend_rows<R>(a, page, reader, s, row); });
+    ReadPage read{open_plane(a, page, Plane::kKeys, s.numbers, blocks > 1 ? s.k : nullptr),
+                  open_plane(a, page, Plane::kValues, s.more, blocks > 1 ? s.v : nullptr),
+                  {}};
+    if (blocks == 1 && i + 1 < a.page_count) read.ahead = look_ahead(a, a.pages[i + 1], read.keys);
+    for (size_t row = 0; row < a.rows; row += kRows) {
+      if (blocks > 1) prefetch_page(a, i + 1, {row / kRows, blocks});
+      dispatch<kRows>(a.rows - row, [&]<int R>() { attend_rows<R>(a, page, read, s, row); });
     }
   }
   join_sums<Avx512>(a, s);

@@ -24,7 +24,8 @@ struct AttendScratch {
   float* k;        // [head_dim][64], the page as floats
   float* v;        // [64][v_dim]
   float* sums;     // [rows][kSumLanes]: a row's sum in as many parts as a vector has lanes
-  float* numbers;  // scales of a coded plane
+  float* numbers;  // of a coded plane's groups
+  float* more;     // a kernel's own
   static constexpr size_t kSumLanes = 16;
 
   FATHOM_INLINE explicit AttendScratch(std::byte* memory, size_t head_dim) {
@@ -35,6 +36,7 @@ struct AttendScratch {
     v = k + d * kPageTokens;
     sums = v + kPageTokens * d;
     numbers = sums + kAttendRows * kSumLanes;
+    more = numbers + attend_plane_numbers(head_dim);
   }
 };
 
@@ -88,127 +90,87 @@ FATHOM_INLINE void copy_bf16_pairs(const uint16_t* in, size_t n, size_t width, f
   }
 }
 
-// The parts of a coded plane, found as coded_scales_offset() does (which is compiled without these
-// files' flags), its scales as floats in scratch.
+// A coded plane, its groups' numbers as floats in scratch.
 struct CodedPlane {
-  PlaneShape shape;
-  size_t lane_groups;
+  CodeLayout layout;
   const uint8_t* codes;
   const float* numbers;
 
   template <class V>
   static FATHOM_INLINE CodedPlane open(KvFormat format, Plane plane, size_t head_dim,
                                        const void* page, float* scratch) {
-    const PlaneShape shape = plane_shape(plane, head_dim);
-    const CodeGroup group = code_group(format, plane);
-    const size_t lane_groups = (shape.lanes + group.lanes - 1) / group.lanes;
-    const size_t line_groups = (shape.lines + group.lines - 1) / group.lines;
-    const size_t per_byte = static_cast<size_t>(8 / code_bits(format));
-    const size_t rows = format == KvFormat::kQ8 ? (shape.lines + 1) / 2 * 2
-                                                : (shape.lines + per_byte - 1) / per_byte;
-    const size_t scales = line_groups * lane_groups;
-    const bool pairs = format == KvFormat::kQ4 || format == KvFormat::kQ2 ||
-                       format == KvFormat::kT4 || format == KvFormat::kT2;
-    const size_t count = pairs ? 2 * scales : scales;
+    const CodeLayout layout(format, plane, head_dim);
     const uint8_t* codes = static_cast<const uint8_t*>(page);
-    const uint8_t* numbers = codes + rows * shape.lanes;
-    for (size_t i = 0; i < count; i += V::kLanes) {
-      if (format == KvFormat::kBfp4) {  // exponents
+    const uint8_t* numbers = codes + layout.code_bytes;
+    for (size_t i = 0; i < layout.numbers; i += V::kLanes) {
+      if (layout.number_bytes == 1) {  // exponents
         const auto bits = V::template shl_i32<23>(V::load_bytes_i32(numbers + i));
         V::store(scratch + i, V::bits_to_float(bits));
       } else {
         V::store(scratch + i, V::load_f16(numbers + 2 * i));
       }
     }
-    return {shape, lane_groups, codes, scratch};
+    return {layout, codes, scratch};
   }
 };
 
-// The floats of a coded plane, [lines][lanes].
-template <class V>
-FATHOM_INLINE void decode_q8(Plane plane, const CodedPlane& p, float* out) {
-  for (size_t line = 0; line < p.shape.lines; ++line) {
-    for (size_t i = 0; i < p.shape.lanes; i += V::kLanes) {
-      const auto pair = V::load_u16_i32(p.codes + (line / 2 * p.shape.lanes + i) * 2);
-      const auto code = V::and_i32(V::shr_i32(pair, static_cast<int>(line % 2 * 8)), 255);
-      const auto scale = plane == Plane::kKeys
-                             ? V::load(p.numbers + line / kCodeGroup * p.shape.lanes + i)
-                             : V::set1(p.numbers[line * p.lane_groups + i / kCodeGroup]);
-      V::store(out + line * p.shape.lanes + i, V::mul(V::to_float(V::sub_i32(code, 128)), scale));
-    }
-  }
-}
-template <class V, int kBits>
-FATHOM_INLINE void decode_affine(const CodedPlane& p, float* out) {
-  constexpr size_t kPerByte = 8 / kBits;
-  for (size_t line = 0; line < p.shape.lines; ++line) {
-    const uint8_t* codes = p.codes + line / kPerByte * p.shape.lanes;
-    const int shift = static_cast<int>(line % kPerByte) * kBits;
-    for (size_t i = 0; i < p.shape.lanes; i += V::kLanes) {
-      const auto code =
-          V::and_i32(V::shr_i32(V::load_bytes_i32(codes + i), shift), (1 << kBits) - 1);
-      const float* n = p.numbers + 2 * (line * p.lane_groups + i / kCodeGroup);
-      V::store(out + line * p.shape.lanes + i,
-               V::fma(V::to_float(code), V::set1(n[0]), V::set1(n[1])));
-    }
-  }
-}
-// Codes of kBits, each made a number by number(codes, line, lane).
-template <class V, int kBits, class Number>
-FATHOM_INLINE void decode_each(const CodedPlane& p, float* out, Number number) {
-  constexpr size_t kPerByte = 8 / kBits;
-  for (size_t line = 0; line < p.shape.lines; ++line) {
-    const uint8_t* codes = p.codes + line / kPerByte * p.shape.lanes;
-    const int shift = static_cast<int>(line % kPerByte) * kBits;
-    for (size_t i = 0; i < p.shape.lanes; i += V::kLanes) {
-      const auto code =
-          V::and_i32(V::shr_i32(V::load_bytes_i32(codes + i), shift), (1 << kBits) - 1);
-      V::store(out + line * p.shape.lanes + i, number(code, line, i));
-    }
-  }
-}
-// kT4, kT2: one (s, m) for a token.
-template <class V, int kBits>
-FATHOM_INLINE void decode_token(Plane plane, const CodedPlane& p, float* out) {
-  const size_t lanes = p.shape.lanes;
-  if (plane == Plane::kKeys) {
-    decode_each<V, kBits>(p, out, [&](auto code, size_t line, size_t i) {
-      const float* n = p.numbers + line / 128 * 2 * lanes + i;
-      return V::fma(V::to_float(code), V::load(n), V::load(n + lanes));
-    });
+// Codes of a line, from `lane` on, as integers.
+template <class V, KvFormat kFormat>
+FATHOM_INLINE typename V::I load_codes(const CodedPlane& p, size_t line, size_t lane) {
+  constexpr size_t kBits = static_cast<size_t>(code_bits(kFormat));
+  const size_t lanes = p.layout.shape.lanes;
+  if constexpr (kBits == 8) {
+    const auto pair = V::load_u16_i32(p.codes + (line / 2 * lanes + lane) * 2);
+    return V::and_i32(V::shr_i32(pair, static_cast<int>(line % 2 * 8)), 255);
   } else {
-    decode_each<V, kBits>(p, out, [&](auto code, size_t line, size_t i) {
-      const float* n = p.numbers + 2 * (line * p.lane_groups + i / 128);
-      return V::fma(V::to_float(code), V::set1(n[0]), V::set1(n[1]));
-    });
+    constexpr size_t kLines = 32 / kBits;
+    const size_t bit = line % 2 * 16 + line % kLines / 2 * kBits;
+    const uint8_t* words = p.codes + (line / kLines * lanes + lane) * 4;
+    const auto bits = V::load_i32(reinterpret_cast<const int32_t*>(words));
+    return V::and_i32(V::shr_i32(bits, static_cast<int>(bit)), (1 << kBits) - 1);
   }
 }
-template <class V>
-FATHOM_INLINE void decode_levels(const float* levels, const CodedPlane& p, float* out) {
-  decode_each<V, 4>(p, out, [&](auto code, size_t line, size_t i) {
-    const auto scale = V::set1(p.numbers[line * p.lane_groups + i / 64]);
-    return V::mul(V::lookup16_float(levels, code), scale);
-  });
+
+// What a code is before its group's numbers are applied.
+template <class V, KvFormat kFormat>
+FATHOM_INLINE typename V::F code_value(typename V::I code) {
+  if constexpr (kFormat == KvFormat::kNf4) return V::lookup16_float(kNf4Levels, code);
+  if constexpr (kFormat == KvFormat::kFp4) return V::lookup16_float(kFp4Levels, code);
+  if constexpr (kFormat == KvFormat::kQ8) return V::to_float(V::sub_i32(code, 128));
+  if constexpr (kFormat == KvFormat::kBfp4) return V::to_float(V::sub_i32(code, 8));
+  return V::to_float(code);
 }
-template <class V>
-FATHOM_INLINE void decode_bfp(Plane plane, const CodedPlane& p, float* out) {
-  decode_each<V, 4>(p, out, [&](auto code, size_t line, size_t i) {
-    const auto step = plane == Plane::kKeys
-                          ? V::load(p.numbers + line / kCodeGroup * p.shape.lanes + i)
-                          : V::set1(p.numbers[line * p.lane_groups + i / kCodeGroup]);
-    return V::mul(V::to_float(V::sub_i32(code, 8)), step);
-  });
+
+// The floats of a coded plane, [lines][lanes].
+template <class V, KvFormat kFormat, Plane kPlane>
+FATHOM_INLINE void decode_plane(const CodedPlane& p, float* out) {
+  constexpr bool kByLane = code_group(kFormat, kPlane).lanes == 1;
+  const auto number = [&](size_t kind, size_t line, size_t lane) FATHOM_LAMBDA_INLINE {
+    const float* n = p.numbers + p.layout.number(kind, line, lane);
+    if constexpr (kByLane) return V::load(n);
+    return V::set1(*n);
+  };
+  for (size_t line = 0; line < p.layout.shape.lines; ++line) {
+    for (size_t lane = 0; lane < p.layout.shape.lanes; lane += V::kLanes) {
+      const auto x = code_value<V, kFormat>(load_codes<V, kFormat>(p, line, lane));
+      const auto scale = number(0, line, lane);
+      V::store(out + line * p.layout.shape.lanes + lane,
+               p.layout.kinds == 2 ? V::fma(x, scale, number(1, line, lane)) : V::mul(x, scale));
+    }
+  }
 }
-template <class V>
-FATHOM_INLINE void decode_plane(KvFormat format, Plane plane, const CodedPlane& p, float* out) {
-  if (format == KvFormat::kQ8) decode_q8<V>(plane, p, out);
-  if (format == KvFormat::kQ4) decode_affine<V, 4>(p, out);
-  if (format == KvFormat::kQ2) decode_affine<V, 2>(p, out);
-  if (format == KvFormat::kT4) decode_token<V, 4>(plane, p, out);
-  if (format == KvFormat::kT2) decode_token<V, 2>(plane, p, out);
-  if (format == KvFormat::kNf4) decode_levels<V>(kNf4Levels, p, out);
-  if (format == KvFormat::kFp4) decode_levels<V>(kFp4Levels, p, out);
-  if (format == KvFormat::kBfp4) decode_bfp<V>(plane, p, out);
+template <class V, Plane kPlane>
+FATHOM_INLINE void decode_plane(KvFormat format, size_t head_dim, const void* page,
+                                const AttendScratch& s, float* out) {
+  const CodedPlane p = CodedPlane::open<V>(format, kPlane, head_dim, page, s.numbers);
+  if (format == KvFormat::kQ8) decode_plane<V, KvFormat::kQ8, kPlane>(p, out);
+  if (format == KvFormat::kQ4) decode_plane<V, KvFormat::kQ4, kPlane>(p, out);
+  if (format == KvFormat::kQ2) decode_plane<V, KvFormat::kQ2, kPlane>(p, out);
+  if (format == KvFormat::kT4) decode_plane<V, KvFormat::kT4, kPlane>(p, out);
+  if (format == KvFormat::kT2) decode_plane<V, KvFormat::kT2, kPlane>(p, out);
+  if (format == KvFormat::kNf4) decode_plane<V, KvFormat::kNf4, kPlane>(p, out);
+  if (format == KvFormat::kFp4) decode_plane<V, KvFormat::kFp4, kPlane>(p, out);
+  if (format == KvFormat::kBfp4) decode_plane<V, KvFormat::kBfp4, kPlane>(p, out);
 }
 
 template <class V, KvFormat kFormat, PageRead kRead>
@@ -220,17 +182,14 @@ FATHOM_INLINE PageReader<V, kFormat, kRead> read_page(const AttendArgs& a, const
       static_cast<const uint16_t*>(page.k), static_cast<const uint16_t*>(page.v), v_dim};
   if constexpr (kRead == PageRead::kCopied) {
     if (is_coded(page.k_format)) {
-      decode_plane<V>(page.k_format, Plane::kKeys,
-                      CodedPlane::open<V>(page.k_format, Plane::kKeys, d, page.k, s.numbers), s.k);
+      decode_plane<V, Plane::kKeys>(page.k_format, d, page.k, s, s.k);
     } else if constexpr (kFormat == KvFormat::kF16) {
       copy_f16<V>(reader.k16, d * kPageTokens, s.k);
     } else if constexpr (kFormat == KvFormat::kBF16) {
       copy_bf16_pairs<V>(reader.k16, (d + 1) / 2, kPageTokens, s.k);
     }
     if (is_coded(page.v_format)) {
-      decode_plane<V>(page.v_format, Plane::kValues,
-                      CodedPlane::open<V>(page.v_format, Plane::kValues, d, page.v, s.numbers),
-                      s.v);
+      decode_plane<V, Plane::kValues>(page.v_format, d, page.v, s, s.v);
     } else if constexpr (kFormat == KvFormat::kF16) {
       copy_f16<V>(reader.v16, kPageTokens * v_dim, s.v);
     } else if constexpr (kFormat == KvFormat::kBF16) {
@@ -242,9 +201,57 @@ FATHOM_INLINE PageReader<V, kFormat, kRead> read_page(const AttendArgs& a, const
   return reader;
 }
 
+FATHOM_INLINE size_t plane_bytes(KvFormat format, Plane plane, size_t head_dim) {
+  if (is_coded(format)) return CodeLayout(format, plane, head_dim).bytes();
+  const PlaneShape shape = plane_shape(plane, head_dim);
+  return shape.lines * shape.lanes * (format == KvFormat::kF32 ? 4 : 2);
+}
+
+FATHOM_INLINE void prefetch_plane(KvFormat format, Plane plane, size_t head_dim, const void* data,
+                                  Part part) {
+  const size_t lines = plane_bytes(format, plane, head_dim) / 64;
+  for (size_t i = lines * part.index / part.count; i < lines * (part.index + 1) / part.count; ++i) {
+    __builtin_prefetch(static_cast<const char*>(data) + 64 * i, 0, 2);
+  }
+}
+
+// Asks for a part of a page before its turn comes: the processor's own prefetching begins anew at
+// every page, and what it misses is most of the time that decoding a long context takes.
+FATHOM_INLINE void prefetch_page(const AttendArgs& a, size_t index, Part part) {
+  if (index >= a.page_count) return;
+  const PageView& page = a.pages[index];
+  prefetch_plane(page.k_format, Plane::kKeys, a.head_dim, page.k, part);
+  prefetch_plane(page.v_format, Plane::kValues, a.head_dim, page.v, part);
+}
+
+// Memory that is read next: each step over the page before asks for a little of it, so that the
+// requests neither queue up nor wait for the arithmetic.
+struct Ahead {
+  const char* at = nullptr;
+  const char* end = nullptr;
+  ptrdiff_t step = 0;  // bytes, a multiple of 64
+
+  FATHOM_INLINE void ask() {
+    const char* stop = end - at < step ? end : at + step;
+    for (; at < stop; at += 64) __builtin_prefetch(at, 0, 2);
+  }
+};
+
+// A plane of the next page, spread over `steps`.
+FATHOM_INLINE Ahead look_ahead(KvFormat format, Plane plane, size_t head_dim, const void* data,
+                               size_t steps) {
+  const size_t bytes = plane_bytes(format, plane, head_dim);
+  const char* at = static_cast<const char*>(data);
+  return {at, at + bytes, static_cast<ptrdiff_t>((bytes + 64 * steps - 1) / (64 * steps) * 64)};
+}
+struct PageAhead {
+  Ahead keys, values;
+};
+
 // scores[r][lane] = q[r] . k[lane] for R rows, one chain over channels each.
 template <class V, int R, class Reader>
-FATHOM_INLINE void score_rows(const Reader& page, const float* q, size_t d, float* scores) {
+FATHOM_INLINE void score_rows(const Reader& page, const float* q, size_t d, Ahead& ahead,
+                              float* scores) {
   constexpr int kVectors = V::kScoreVectors;
   for (size_t lane = 0; lane < kPageTokens; lane += kVectors * V::kLanes) {
     typename V::F acc[R][kVectors];
@@ -254,6 +261,7 @@ FATHOM_INLINE void score_rows(const Reader& page, const float* q, size_t d, floa
       for (int j = 0; j < kVectors; ++j) acc[r][j] = V::zero();
     }
     for (size_t c = 0; c < d; ++c) {
+      ahead.ask();
       typename V::F k[kVectors];
       FATHOM_UNROLL
       for (int j = 0; j < kVectors; ++j) k[j] = page.key(c, lane + j * V::kLanes);
@@ -277,7 +285,7 @@ FATHOM_INLINE void score_rows(const Reader& page, const float* q, size_t d, floa
 // out[r] = out[r] * decay[r] + sum over tokens of p[r][t] v[t], one chain over tokens each.
 template <class V, int R, int kVectors, class Reader>
 FATHOM_INLINE void weigh_columns(const Reader& page, const float* p, const float* decay,
-                                 size_t tokens, size_t channel, float* out) {
+                                 size_t tokens, size_t channel, Ahead& ahead, float* out) {
   typename V::F acc[R][kVectors];
   FATHOM_UNROLL
   for (int r = 0; r < R; ++r) {
@@ -289,6 +297,7 @@ FATHOM_INLINE void weigh_columns(const Reader& page, const float* p, const float
     }
   }
   for (size_t t = 0; t < tokens; ++t) {
+    ahead.ask();
     typename V::F v[kVectors];
     FATHOM_UNROLL
     for (int j = 0; j < kVectors; ++j) v[j] = page.value(t, channel + j * V::kLanes);
@@ -310,36 +319,16 @@ FATHOM_INLINE void weigh_columns(const Reader& page, const float* p, const float
 
 template <class V, int R, class Reader>
 FATHOM_INLINE void weigh_rows(const Reader& page, const float* p, const float* decay, size_t tokens,
-                              float* out) {
+                              Ahead& ahead, float* out) {
   constexpr size_t kStep = V::kScoreVectors * V::kLanes;
   size_t channel = 0;
   for (; channel + kStep <= page.v_dim; channel += kStep) {
-    weigh_columns<V, R, V::kScoreVectors>(page, p, decay, tokens, channel, out);
+    weigh_columns<V, R, V::kScoreVectors>(page, p, decay, tokens, channel, ahead, out);
   }
   constexpr int kPerTile = 16 / V::kLanes;  // v_dim is a multiple of 16
   for (; channel < page.v_dim; channel += 16) {
-    weigh_columns<V, R, kPerTile>(page, p, decay, tokens, channel, out);
+    weigh_columns<V, R, kPerTile>(page, p, decay, tokens, channel, ahead, out);
   }
-}
-
-FATHOM_INLINE void prefetch_plane(KvFormat format, Plane plane, size_t head_dim, const void* data,
-                                  Part part) {
-  const PlaneShape shape = plane_shape(plane, head_dim);
-  const size_t plain = format == KvFormat::kF32 ? 32 : 16;
-  const size_t bits = is_coded(format) ? static_cast<size_t>(code_bits(format)) : plain;
-  const size_t lines = shape.lines * shape.lanes * bits / 8 / 64;
-  for (size_t i = lines * part.index / part.count; i < lines * (part.index + 1) / part.count; ++i) {
-    __builtin_prefetch(static_cast<const char*>(data) + 64 * i, 0, 2);
-  }
-}
-
-// Asks for a part of a page before its turn comes: the processor's own prefetching begins anew at
-// every page, and what it misses is most of the time that decoding a long context takes.
-FATHOM_INLINE void prefetch_page(const AttendArgs& a, size_t index, Part part) {
-  if (index >= a.page_count) return;
-  const PageView& page = a.pages[index];
-  prefetch_plane(page.k_format, Plane::kKeys, a.head_dim, page.k, part);
-  prefetch_plane(page.v_format, Plane::kValues, a.head_dim, page.v, part);
 }
 
 enum class Visibility : uint8_t { kNone, kSome, kAll };
@@ -440,10 +429,10 @@ FATHOM_INLINE bool any_visible(const AttendArgs& a, const PageView& page, size_t
 
 template <class V, int R, class Reader>
 FATHOM_INLINE void attend_rows(const AttendArgs& a, const PageView& page, const Reader& reader,
-                               const AttendScratch& s, size_t row) {
+                               const AttendScratch& s, size_t row, PageAhead& ahead) {
   float* scores = s.scores + row * kPageTokens;
   if (!any_visible<R>(a, page, row)) return;
-  score_rows<V, R>(reader, s.q + row * a.head_dim, a.head_dim, scores);
+  score_rows<V, R>(reader, s.q + row * a.head_dim, a.head_dim, ahead.keys, scores);
   float decay[R];
   for (int r = 0; r < R; ++r) {
     const size_t at = static_cast<size_t>(r);
@@ -453,19 +442,28 @@ FATHOM_INLINE void attend_rows(const AttendArgs& a, const PageView& page, const 
     V::store(sums, sum);
   }
   float* out = a.state.out + row * reader.v_dim;
-  weigh_rows<V, R>(reader, scores, decay, static_cast<size_t>(page.tokens), out);
+  weigh_rows<V, R>(reader, scores, decay, static_cast<size_t>(page.tokens), ahead.values, out);
 }
 
 template <class V, KvFormat kFormat, PageRead kRead>
 FATHOM_INLINE void attend_page(const AttendArgs& a, size_t index, const AttendScratch& s) {
   const PageView& page = a.pages[index];
   const size_t blocks = (a.rows + V::kScoreRows - 1) / V::kScoreRows;
-  if (blocks == 1) prefetch_page(a, index + 1, {0, 1});
+  PageAhead ahead;
+  if (blocks == 1 && index + 1 < a.page_count) {
+    const PageView& next = a.pages[index + 1];
+    constexpr size_t kWidth = V::kScoreVectors * V::kLanes;
+    const size_t parts = padded_head_dim(a.head_dim) / kWidth;
+    ahead.keys = look_ahead(next.k_format, Plane::kKeys, a.head_dim, next.k,
+                            a.head_dim * (kPageTokens / kWidth));
+    ahead.values = look_ahead(next.v_format, Plane::kValues, a.head_dim, next.v,
+                              kPageTokens * (parts > 0 ? parts : 1));
+  }
   const auto reader = read_page<V, kFormat, kRead>(a, page, s);
   for (size_t row = 0; row < a.rows; row += V::kScoreRows) {
     if (blocks > 1) prefetch_page(a, index + 1, {row / V::kScoreRows, blocks});
     dispatch<V::kScoreRows>(a.rows - row,
-                            [&]<int R>() { attend_rows<V, R>(a, page, reader, s, row); });
+                            [&]<int R>() { attend_rows<V, R>(a, page, reader, s, row, ahead); });
   }
 }
 
@@ -484,6 +482,7 @@ FATHOM_INLINE constexpr bool reads_directly(KvFormat format, size_t rows) {
 template <class V, KvFormat kFormat>
 void attend(const AttendArgs& a) {
   const AttendScratch s(a.scratch, a.head_dim);
+  prefetch_page(a, 0, {0, 1});
   scale_queries<V>(a, s.q);
   spread_sums<V>(a, s);
   for (size_t i = 0; i < a.page_count; ++i) {

@@ -46,13 +46,11 @@ struct Encoded {
     kernel::encode_plane(f, p, head_dim, x.data(), bytes.data(), clip);
   }
   int code(size_t line, size_t lane) const {
-    const size_t bits = static_cast<size_t>(kernel::code_bits(format)), n = 8 / bits;
-    return bytes[line / n * shape.lanes + lane] >> line % n * bits & ((1 << bits) - 1);
+    return kernel::code_at(format, plane, d, bytes.data(), line, lane);
   }
-  float number(size_t index) const {
-    const auto* halves =
-        reinterpret_cast<const Half*>(bytes.data() + kernel::coded_scales_offset(format, plane, d));
-    return to_float(halves[index]);
+  // Scale (0) or minimum (1) of the group that a line and lane are in.
+  float number(size_t kind, size_t line, size_t lane) const {
+    return kernel::number_at(format, plane, d, bytes.data(), {kind, line, lane});
   }
   float value(size_t line, size_t lane) const {
     return kernel::decode_code(format, plane, d, bytes.data(), line, lane);
@@ -92,11 +90,11 @@ class KiviCodes : public testing::TestWithParam<int> {
 };
 
 // One group's code against KIVI's.
-void expect_code(const Encoded& page, size_t line, size_t lane, size_t group, float x,
-                 const Kivi& want, size_t at, size_t want_group, size_t& moved) {
+void expect_code(const Encoded& page, size_t line, size_t lane, float x, const Kivi& want,
+                 size_t at, size_t want_group, size_t& moved) {
   const double s = want.scale[want_group], m = want.minimum[want_group];
-  ASSERT_NEAR(page.number(2 * group), s, s * kUlp);
-  ASSERT_NEAR(page.number(2 * group + 1), m, std::fabs(m) * kUlp);
+  ASSERT_NEAR(page.number(0, line, lane), s, s * kUlp);
+  ASSERT_NEAR(page.number(1, line, lane), m, std::fabs(m) * kUlp);
   const double t = (x - m) / s;
   const int off = page.code(line, lane) - static_cast<int>(want.codes[at]);
   if (off == 0) return;
@@ -117,7 +115,7 @@ TEST_P(KiviCodes, KeysAreTheRepositorys) {
       const Encoded page(format(), Plane::kKeys, 32, x);
       for (size_t i = 0; i < x.size(); ++i) {
         const size_t c = i / 64, t = p * 64 + i % 64;
-        expect_code(page, c, i % 64, 2 * c + i % 64 / 32, x[i], want, (h * 2048 + t) * 32 + c,
+        expect_code(page, c, i % 64, x[i], want, (h * 2048 + t) * 32 + c,
                     (h * 64 + t / 32) * 32 + c, moved);
       }
     }
@@ -136,8 +134,8 @@ TEST_P(KiviCodes, ValuesAreTheRepositorys) {
       const Encoded page(format(), Plane::kValues, 32, x);
       for (size_t i = 0; i < x.size(); ++i) {
         const size_t t = p * 64 + i / 32;
-        expect_code(page, i / 32, i % 32, i / 32, x[i], want, (h * 2048 + t) * 32 + i % 32,
-                    h * 2048 + t, moved);
+        expect_code(page, i / 32, i % 32, x[i], want, (h * 2048 + t) * 32 + i % 32, h * 2048 + t,
+                    moved);
       }
     }
   }
@@ -256,8 +254,8 @@ void expect_groups(const Encoded& page, const std::vector<float>& x, const Rotat
   for (size_t t = 0; t < 64; ++t) {
     const size_t first = at(t), g = first / want.width;
     const double s = want.scale[g];
-    ASSERT_NEAR(page.number(2 * t), s, s * (kUlp + 1e-5));
-    const double zero = -page.number(2 * t + 1) / page.number(2 * t);
+    ASSERT_NEAR(page.number(0, t, 0), s, s * (kUlp + 1e-5));
+    const double zero = -page.number(1, t, 0) / page.number(0, t, 0);
     const bool same_zero = std::lround(zero) == want.zero[g];
     EXPECT_LE(std::fabs(zero - double(want.zero[g])), same_zero ? 0.01 : 1.01);
     for (size_t c = 0; c < want.width; ++c) {
@@ -376,7 +374,7 @@ TEST(RotateKv, ValuesAreTheRepositorys) {
             off += std::pow(replay.head(h, 2048).value(p * 64 + t)[c] - want, 2);
             length += want * want;
             bound += std::pow(double(page.code(t, c) - codes[((p * 64 + t) * 4 + h) * 32 + c]) *
-                                  page.number(2 * t),
+                                  page.number(0, t, 0),
                               2);
           }
           EXPECT_LE(std::sqrt(off), std::sqrt(bound) + 0x1p-9 * std::sqrt(length) + 1e-4);
