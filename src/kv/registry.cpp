@@ -29,6 +29,7 @@
 #include "kv/prefill/minference.h"
 #include "kv/prefill/tri_shape.h"
 #include "kv/prefill/xattention.h"
+#include "kv/prefill/zipvl.h"
 #include "kv/store/coded.h"
 #include "kv/store/plain.h"
 
@@ -154,6 +155,7 @@ std::span<const Method> all_methods() {
       prefill(anchor_info(), make_anchor),
       prefill(hip_info(), make_hip),
       prefill(lserve_info(), make_lserve),
+      prefill(zipvl_info(), make_zipvl),
       keep(simple("all", "every token stays; exact"), nothing),
       keep(streaming_info(), make_streaming),
       keep(snapkv_info(), make_snapkv),

@@ -23,6 +23,7 @@ const std::map<std::string, std::string, std::less<>> kLean = {
     {"anchor", "theta=-1,step=1,block=64"},
     {"hip", "k=64,window=64,dense_layers=0"},
     {"lserve", "sinks=4,window=100"},
+    {"zipvl", "tau=0.3,probes=16"},
 };
 
 struct Options {

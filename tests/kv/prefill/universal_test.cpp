@@ -26,6 +26,7 @@ const std::map<std::string, std::string, std::less<>> kLean = {
     {"anchor", "theta=1,step=2"},
     {"hip", "k=64,window=64"},
     {"lserve", "sinks=4,window=100"},
+    {"zipvl", "tau=0.3,probes=16"},
 };
 // Methods that do not look at keys cannot find one; a tree search may lose one without like
 // neighbours at its first level (hip_test.cpp).
