@@ -183,7 +183,7 @@ Runner add_recommend(CLI::App& app) {
                 "Measure on this text (default: generated prose); - is standard input");
   c->add_option("--generate", args->options.generate, "Tokens of a reply, to weigh speeds")
       ->capture_default_str();
-  c->add_option("--windows", args->options.windows, "Texts that policies are compared on")
+  c->add_option("--windows", args->options.windows, "Most texts that policies are compared on")
       ->check(CLI::Range(2, 100))
       ->capture_default_str();
   c->add_option("--minutes", args->minutes, "About how long the search may take")
@@ -197,7 +197,8 @@ Runner add_recommend(CLI::App& app) {
   c->footer(
       "What a cache takes is computed for --length. What a policy loses and how fast it is are\n"
       "measured on texts as long as --minutes allow, with budgets in the same proportion: against\n"
-      "dense attention, on the second half of each text and on facts from all over it that are\n"
+      "dense attention, on the last 256 tokens of each text and on facts from all over it that "
+      "are\n"
       "said again at its end. A policy is taken if the upper ends of both 95% intervals stay\n"
       "within --loss and it is 5% faster than the one before. The result is kept for the model's\n"
       "contents (see docs/commands.md) and used by --kv auto.\n\n"

@@ -20,6 +20,7 @@ using engine::TokenId;
 constexpr double kFaster = 0.95;    // of the time, or a change is not worth its risk
 constexpr size_t kCandidates = 12;  // about how many are measured
 constexpr size_t kSpeedSteps = 32;  // one token each
+constexpr size_t kScored = 256;     // positions of a text, at most
 constexpr size_t kShortest = 512;   // tokens of a window
 
 double seconds_since(Clock::time_point start) {
@@ -47,16 +48,16 @@ class Pair {
         caches_{reference.runner().new_cache(), other.runner().new_cache()},
         vocab_(reference.runner().config().vocab) {}
 
-  // Reads the text as a prompt; the second half of its positions is scored.
+  // Reads the text as a prompt; its last positions are scored.
   WindowSums read(std::span<const TokenId> text) {
     WindowSums sums;
     const size_t batch = runners_[0]->options().batch_tokens;
     const size_t scored = std::max<size_t>(1, std::min(batch, (size_t{16} << 20) / vocab_));
     const size_t last = text.size() - 2;  // the end of the prompt is read() 's
+    const size_t first = last - std::min(text.size() / 2, kScored);
     for (size_t at = 0; at < last;) {
-      const bool score = at >= text.size() / 2;
-      const size_t n =
-          std::min({score ? scored : batch, last - at, score ? last : text.size() / 2 - at});
+      const bool score = at >= first;
+      const size_t n = std::min({score ? scored : batch, last - at, score ? last : first - at});
       step(text.subspan(at, n), text.size(), score ? text.subspan(at + 1, n) : text.first(0), sums);
       at += n;
     }
@@ -141,16 +142,19 @@ class Search {
         .bytes(engine::held_tokens(config, policy, options_.length, step));
   }
 
-  // Texts as long as the time allows, and the engine that all are compared with.
+  // Texts as many and as long as the time allows, and the engine that all are compared with.
   void prepare() {
     const size_t longest = std::min(options_.length, engine_.model().config().trained_context);
-    const auto probe = make_windows(engine_.tokenizer(), {1, std::min(kShortest, longest)}, {});
-    const double per_token = seconds_a_token(probe[0]);
-    const double affordable = options_.seconds / per_token /
-                              static_cast<double>(2 * kCandidates * (options_.windows + 1));
-    size_t length = std::min(longest, static_cast<size_t>(std::max(affordable, 1.0)));
-    length = std::max(std::min(kShortest, longest), length / 256 * 256);
-    windows_ = make_windows(engine_.tokenizer(), {options_.windows, length}, options_.text);
+    const size_t shortest = std::min(kShortest, longest);
+    const WindowTime time = time_window(make_windows(engine_.tokenizer(), {1, shortest}, {})[0]);
+    const double short_one = time.facts + time.token * static_cast<double>(shortest);
+    const double each = options_.seconds / kCandidates;
+    const double affordable = std::clamp(each / short_one, 2.0, 1e6);
+    const size_t count = std::min(options_.windows, static_cast<size_t>(affordable));
+    const double room = each / static_cast<double>(count) - time.facts;
+    const double tokens = std::clamp(room / time.token, double(shortest), double(longest));
+    const size_t length = std::max(shortest, static_cast<size_t>(tokens) / 256 * 256);
+    windows_ = make_windows(engine_.tokenizer(), {count, length}, options_.text);
     out_.windows = windows_.size();
     size_t most = 0;
     for (const Window& w : windows_) most = std::max(most, w.length());
@@ -159,12 +163,20 @@ class Search {
     reference_ = policy_engine("store=f32", most);
   }
 
-  double seconds_a_token(const Window& window) const {
-    const auto engine = policy_engine("store=f32", window.length());
-    kv::SequenceCache cache = engine->runner().new_cache();
-    const auto start = Clock::now();
-    engine->runner().read(cache, window.text);
-    return seconds_since(start) / static_cast<double>(window.text.size());
+  // Seconds that comparing takes: a token of a text, and the facts behind it.
+  struct WindowTime {
+    double token, facts;
+  };
+  WindowTime time_window(const Window& window) const {
+    const auto one = policy_engine("store=f32", window.length());
+    const auto other = policy_engine("store=f32", window.length());
+    Pair pair(*one, *other);
+    auto start = Clock::now();
+    pair.read(window.text);
+    const double read = seconds_since(start);
+    start = Clock::now();
+    pair.write(window.facts);
+    return {read / static_cast<double>(window.text.size()), seconds_since(start)};
   }
 
   std::shared_ptr<Engine> policy_engine(const std::string& kv, size_t context) const {
@@ -236,7 +248,9 @@ class Search {
     const Window& window = windows_[0];
     engine::Runner& runner = other.runner();
     std::vector<double> reads, steps;
-    for (int round = 0; round < 3; ++round) {
+    const auto begin = Clock::now();
+    const double enough = options_.seconds / (4 * kCandidates);
+    for (int round = 0; round == 0 || (round < 3 && seconds_since(begin) < enough); ++round) {
       kv::SequenceCache cache = runner.new_cache();
       auto start = Clock::now();
       runner.read(cache, window.text);

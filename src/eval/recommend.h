@@ -24,7 +24,7 @@ struct RecommendOptions {
   double loss = 0.01;     // most rise of perplexity, as a share
   size_t generate = 256;  // tokens of a reply, to weigh writing against reading
   double seconds = 180;   // about how long the search may take
-  size_t windows = 6;     // texts that policies are compared on
+  size_t windows = 6;     // texts that policies are compared on, at most
   std::string text;       // the user's own; "": generated prose
 };
 

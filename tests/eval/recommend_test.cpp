@@ -25,13 +25,14 @@ RecommendOptions quick(size_t length, size_t memory) {
   return options;
 }
 
-// Weights and scratch of the bundled model with steps of 512 tokens, as the search counts them.
-size_t fixed_bytes() {
-  static const size_t bytes = [] {
-    const auto engine = bundled();
-    return recommend(*engine, quick(512, size_t{1} << 30)).fixed_bytes;
-  }();
-  return bytes;
+// Weights and scratch, as the search counts them.
+size_t fixed_bytes(const engine::Engine& engine) {
+  ModelOptions options;
+  options.context = 64;
+  options.batch = engine.runner().options().batch_tokens;
+  const auto plan = engine::plan_memory(engine.model().config(), engine.model().weights().bytes(),
+                                        kv::make_policy({}, kernel::KvFormat::kF16), options);
+  return plan.weight_bytes + plan.scratch_bytes;
 }
 
 TEST(Recommend, LinesScaleWithTheLength) {
@@ -71,7 +72,7 @@ TEST(Recommend, WithRoomEverythingIsComparedAndSomethingIsChosen) {
 TEST(Recommend, WhatIsChosenFitsWhereItSaysItDoes) {
   const auto engine = bundled();
   const size_t length = 2048;
-  auto options = quick(length, fixed_bytes() + (size_t{3} << 20));
+  auto options = quick(length, fixed_bytes(*engine) + (size_t{3} << 20));
   options.loss = 0.1;
   const Recommendation r = recommend(*engine, options);
   EXPECT_EQ(r.evidence[0].verdict, Verdict::kTooLarge) << "4 MiB of 16-bit floats";
@@ -82,6 +83,7 @@ TEST(Recommend, WhatIsChosenFitsWhereItSaysItDoes) {
     if (e.verdict == Verdict::kChosen) best = &e;
   }
   ASSERT_NE(best, nullptr);
+  EXPECT_EQ(r.fixed_bytes, fixed_bytes(*engine));
   EXPECT_LE(r.fixed_bytes + best->cache_bytes, options.memory);
   ModelOptions load;
   load.threads = 2;
