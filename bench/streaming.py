@@ -4,7 +4,8 @@
     fathom perplexity -f books.txt --stream -b 64 -c 1000001 --kv "keep=streaming(...)" --json > a.json
     bench/streaming.py "with sinks" a.json "without" b.json > docs/streaming.svg
 
-Three panels over the tokens read: memory of the process, time a token, perplexity.
+Three panels over the tokens read: memory of the process, time a token, perplexity. Of a run whose name
+begins with ~ only the perplexity is drawn: its time was taken beside other work.
 """
 import json
 import math
@@ -34,7 +35,8 @@ def panel(index, runs, last):
     title, value, floor = PANELS[index]
     logs = floor is None
     top = TOP + index * (PANEL + GAP)
-    values = [value(s) for _, segments in runs for s in segments]
+    drawn = [not name.startswith("~") or logs for name, _ in runs]
+    values = [value(s) for (_, segments), show in zip(runs, drawn) if show for s in segments]
     low = min(values) * 0.8 if logs else floor
     high = max(values) * (1.25 if logs else 1.1)
 
@@ -49,17 +51,19 @@ def panel(index, runs, last):
         y = top + PANEL * (1 - place(v))
         out.append(text(LEFT - 6, y + 4, f"{v:.3g}" if v < 1000 else f"{v:,.0f}", "end", 11))
     for i, (name, segments) in enumerate(runs):
-        points = " ".join(
-            f'{LEFT + (WIDTH - LEFT - RIGHT) * s["end"] / last:.1f},{top + PANEL * (1 - place(value(s))):.1f}'
-            for s in segments
-        )
         dash = f' stroke-dasharray="{DASHES[i % 5]}"' if DASHES[i % 5] else ""
-        out.append(f'<polyline points="{points}" fill="none" stroke="{COLOURS[i % 5]}" stroke-width="2"{dash}/>')
         if index == 0:
             y = top + 14 + 18 * i
             x = WIDTH - RIGHT + 12
             out.append(f'<line x1="{x}" y1="{y - 4}" x2="{x + 26}" y2="{y - 4}" stroke="{COLOURS[i % 5]}" stroke-width="2"{dash}/>')
-            out.append(text(x + 32, y, name))
+            out.append(text(x + 32, y, name.lstrip("~")))
+        if not drawn[i]:
+            continue
+        points = " ".join(
+            f'{LEFT + (WIDTH - LEFT - RIGHT) * s["end"] / last:.1f},{top + PANEL * (1 - place(value(s))):.1f}'
+            for s in segments
+        )
+        out.append(f'<polyline points="{points}" fill="none" stroke="{COLOURS[i % 5]}" stroke-width="2"{dash}/>')
     return out
 
 

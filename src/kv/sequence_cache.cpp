@@ -302,7 +302,7 @@ void SequenceCache::replace_keys(size_t layer, size_t kv_head, std::span<const f
   HeadCache& head = heads_[layer * shape_.kv_heads + kv_head];
   const size_t d = shape_.head_dim, tokens = keys.size() / d;
   FATHOM_DCHECK(tokens <= head.length_);
-  std::vector<float> k(d), v(d);
+  std::vector<float> k(d), v(d), memory;
   for (size_t first = 0; first < tokens; first += kPageTokens) {
     const size_t p = first / kPageTokens;
     PageRef& page = head.pages_[p];
@@ -317,7 +317,8 @@ void SequenceCache::replace_keys(size_t layer, size_t kv_head, std::span<const f
     }
     for (size_t i = first; i < std::min(tokens, first + kPageTokens); ++i) {
       head.codec().read(page->data, d, i - first, k.data(), v.data());
-      head.codec().write(page->data, d, i - first, keys.data() + i * d, v.data());
+      const float* key = framed(head.codec().key_frame(), head.id_, keys.data() + i * d, d, memory);
+      head.codec().write(page->data, d, i - first, key, v.data());
     }
   }
   fetch_.heads.clear();

@@ -102,6 +102,15 @@ TEST(Streaming, MovedSinksAreTheAuthorsCacheSlots) {
   }
 }
 
+// A store whose keys are turned among themselves: the sinks move in the model's frame all the same.
+// 16-bit keys and values, each off by 2^-11 of itself, move scores and outputs by about as much.
+TEST(Streaming, SinksMoveUnderAStoreWithAFrame) {
+  const std::string keep = "keep=streaming(sinks=4,recent=60,positions=";
+  const std::string store = ") store=rotate4(tail=4096)";
+  EXPECT_LT(distance_from_slots("llama", keep + "slots" + store, 700), 8 * std::ldexp(1.0, -11));
+  EXPECT_GT(distance_from_slots("llama", keep + "text" + store, 700), 16 * std::ldexp(1.0, -11));
+}
+
 TEST(Streaming, ShortTextsAreDense) {
   const auto logits = [](const std::string& line) {
     const auto runner = tiny_model("llama", line);
