@@ -12,7 +12,7 @@ int evaluate(const EvalArgs& args) {
   if (args.list) return eval_list(args);
   if (!args.score.empty()) return eval_score(args);
   if (args.generate) return eval_generate(args);
-  if (args.suite == "divergence") return eval_divergence(args);
+  if (!args.report.empty()) return eval_report(args);
   return eval_run(args);
 }
 
@@ -20,10 +20,11 @@ void add_generating(CLI::App& c, EvalArgs& args) {
   const std::string group = "Instances";
   c.add_flag("--generate", args.generate, "Write instances to -o, without running a model")
       ->group(group);
-  c.add_option("--suite", args.suite,
-               "needle, ruler, scbench, all, or names of tasks, separated by commas; or "
-               "divergence: how far "
-               "predictions on prose are from the first policy's")
+  c.add_option(
+       "--suite", args.suite,
+       "needle, ruler, scbench, or names of tasks, separated by commas; divergence: how far "
+       "predictions on prose are from the first policy's; books: perplexity of books; all: "
+       "every task and divergence")
       ->group(group)
       ->capture_default_str();
   c.add_option("--lengths", args.lengths, "Tokens of prompt and answer; k is 1024")
@@ -31,7 +32,7 @@ void add_generating(CLI::App& c, EvalArgs& args) {
       ->capture_default_str();
   c.add_option("--instances", args.instances,
                "Instances of each task and length (default: 10; needle 55, the full grid); of "
-               "divergence, windows")
+               "divergence and of each book, windows")
       ->group(group);
   c.add_option("--turns", args.turns, "Questions over one context, where a task has several")
       ->check(CLI::Range(1, 8))
@@ -41,10 +42,12 @@ void add_generating(CLI::App& c, EvalArgs& args) {
       ->group(group)
       ->capture_default_str();
   c.add_option("--books", args.books,
-               "A folder of plain-text books to hide facts in (default: generated prose)")
+               "A folder of plain-text books to hide facts in and to predict (default: generated "
+               "prose)")
       ->group(group);
   c.add_option("-o,--output", args.output,
-               "A folder for results; with --generate a file (default: standard output)")
+               "A folder for results, report.html among them; with --generate a file (default: "
+               "standard output)")
       ->group(group);
 }
 
@@ -64,9 +67,23 @@ void add_scoring(CLI::App& c, EvalArgs& args) {
 void add_running(CLI::App& c, EvalArgs& args) {
   const std::string group = "Running";
   c.add_option("--policies", args.policies,
-               "Cache policies as --kv takes them, separated by semicolons; the first is what the "
-               "others are compared with")
+               "Cache policies as --kv takes them, separated by semicolons, or a file of them, one "
+               "a line; the first is what the others are compared with")
       ->group(group);
+  c.add_option("--controls", args.controls,
+               "Also run what policies should lie between, with so many tokens: keys by lot, by "
+               "one who knows, sinks and a window; and 8- and 4-bit stores")
+      ->group(group);
+  c.add_flag("--ungated", args.ungated,
+             "Ask every policy everything, also what the first cannot answer")
+      ->group(group);
+  c.add_option("--repeat", args.repeat, "Timed runs of each policy and length; 0: none")
+      ->group(group)
+      ->capture_default_str();
+  c.add_option("--margin", args.margin, "Points by which a policy may be worse and count as good")
+      ->group(group)
+      ->check(CLI::Range(0.1, 50.0))
+      ->capture_default_str();
   c.add_option("--mode", args.mode,
                "multi-request: the context is read once, blind to any question; multi-turn: one "
                "conversation; single: read afresh for each question")
@@ -85,6 +102,7 @@ Runner add_eval(CLI::App& app) {
   add_running(*c, *args);
   add_generating(*c, *args);
   add_scoring(*c, *args);
+  c->add_option("--report", args->report, "Write report and results of this folder again");
   c->add_flag("--list", args->list, "Show the tasks");
   c->add_flag("--json", args->json, "Print JSON");
   c->footer(
@@ -93,6 +111,9 @@ Runner add_eval(CLI::App& app) {
       "Examples:\n"
       "  fathom eval model.gguf --suite needle --lengths 4k --policies \"store=f32;store=f16\"\n"
       "  fathom eval model.gguf --suite ruler --instances 25 -o results --resume\n"
+      "  fathom eval --suite all --lengths 1k,4k --policies policies.txt --controls 512 -o "
+      "results\n"
+      "  fathom eval --report results\n"
       "  fathom eval --list\n"
       "  fathom eval model.gguf --generate --suite ruler --lengths 4k,16k -o ruler.jsonl\n"
       "  fathom eval --score answers.jsonl --layout ruler --task niah_multivalue\n"

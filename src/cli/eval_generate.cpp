@@ -37,12 +37,11 @@ size_t parse_length(std::string_view text) {
 // All instances of the tasks and lengths; says which tasks do not fit.
 class Generation {
  public:
-  Generation(const EvalArgs& args, const eval::Meter& meter) : args_(args), meter_(meter) {
-    if (!args.books.empty()) library_ = eval::Library::from_folder(args.books);
-  }
+  Generation(const EvalArgs& args, std::string tasks, const eval::Meter& meter)
+      : args_(args), tasks_(std::move(tasks)), meter_(meter), library_(eval_library(args)) {}
 
   std::vector<eval::Instance> run() {
-    const auto tasks = eval::choose_tasks(args_.suite);
+    const auto tasks = eval::choose_tasks(tasks_);
     const std::vector<size_t> lengths = parse_lengths(args_.lengths);
     std::vector<eval::Instance> out;
     size_t done = 0;
@@ -54,7 +53,7 @@ class Generation {
     }
     progress_.clear();
     for (const std::string& s : left_out_) fmt::print(stderr, "left out: {}\n", s);
-    if (out.empty()) throw usage_error("--suite", "nothing is left of '{}'", args_.suite);
+    if (out.empty()) throw usage_error("--suite", "nothing is left of '{}'", tasks_);
     return out;
   }
 
@@ -88,6 +87,7 @@ class Generation {
   }
 
   const EvalArgs& args_;
+  std::string tasks_;
   const eval::Meter& meter_;
   eval::Library library_;
   ProgressLine progress_;
@@ -110,22 +110,22 @@ std::vector<size_t> parse_lengths(const std::string& text) {
   return out;
 }
 
-std::vector<eval::Instance> eval_instances(const EvalArgs& args, const text::Tokenizer& tokenizer,
-                                           size_t frame_tokens) {
+std::vector<eval::Instance> eval_instances(const EvalArgs& args, const std::string& tasks,
+                                           const text::Tokenizer& tokenizer, size_t frame_tokens) {
   if (!args.data.empty()) {
     return eval::parse_instances(engine::read_text_file(args.data), args.data,
                                  eval::parse_layout(args.layout), args.task);
   }
   const eval::Meter meter{[&](std::string_view text) { return tokenizer.encode(text).size(); },
                           frame_tokens};
-  return Generation(args, meter).run();
+  return Generation(args, tasks, meter).run();
 }
 
 int eval_generate(const EvalArgs& args) {
   const eval::Layout layout = eval::parse_layout(args.layout);
   const auto checkpoint = file::Checkpoint::open(args.model.path());
   const auto tokenizer = text::Tokenizer::create(engine::load_vocab(checkpoint.metadata()));
-  const std::vector<eval::Instance> instances = eval_instances(args, *tokenizer, 0);
+  const std::vector<eval::Instance> instances = eval_instances(args, args.suite, *tokenizer, 0);
   if (interrupted()) return 130;
   std::string lines;
   size_t questions = 0;

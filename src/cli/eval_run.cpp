@@ -1,200 +1,329 @@
 // fathom eval: instances on a model under several cache policies, side by side.
-#include <cstdio>
 #include <filesystem>
-#include <fstream>
+#include <map>
 #include <memory>
 #include <set>
 
 #include "base/error.h"
 #include "cli/eval.h"
-#include "cli/terminal.h"
-#include "engine/text_file.h"
-#include "eval/report.h"
-#include "eval/score/text.h"
+#include "cli/result_files.h"
+#include "eval/checks.h"
 
 namespace fathom::cli {
 namespace {
 
-namespace fs = std::filesystem;
-
-// Appends whole sessions to DIR/results.jsonl, so that what an interrupt leaves can be resumed.
-class ResultFile {
- public:
-  ResultFile(const std::string& folder, bool resume) : path_(folder + "/results.jsonl") {
-    if (folder.empty()) return;
-    std::error_code error;
-    fs::create_directories(folder, error);
-    if (error) throw bad_file(folder, "{}", error.message());
-    if (fs::exists(path_)) {
-      if (!resume) {
-        throw with_hint(usage_error("-o", "{} has results already", folder),
-                        "--resume goes on with them; or name another folder");
-      }
-      read();
-    }
-    file_.open(path_, std::ios::app | std::ios::binary);
-    if (!file_) throw bad_file(path_, "cannot be written");
-  }
-
-  void add(const std::vector<eval::ResultLine>& session) {
-    lines.insert(lines.end(), session.begin(), session.end());
-    if (!file_.is_open()) return;
-    for (const eval::ResultLine& l : session) file_ << eval::result_line(l);
-    file_.flush();
-    if (!file_) throw bad_file(path_, "cannot be written");
-  }
-
-  std::vector<eval::ResultLine> lines;
-
- private:
-  // What an interrupt left of a last line is cut off.
-  void read() {
-    const std::string text = engine::read_text_file(path_);
-    const size_t whole = text.rfind('\n') + 1;  // 0 where there is none
-    if (whole < text.size()) fs::resize_file(path_, whole);
-    lines = eval::complete_sessions(eval::parse_results(text.substr(0, whole), path_));
-  }
-
-  std::string path_;
-  std::ofstream file_;
-};
+constexpr size_t kDefaultWindows = 10;
 
 class EvalRun {
  public:
   explicit EvalRun(const EvalArgs& args)
-      : args_(args), mode_(eval::parse_ask_mode(args.mode)), results_(args.output, args.resume) {}
+      : args_(args),
+        mode_(eval::parse_ask_mode(args.mode)),
+        suite_(parse_suite(args.suite)),
+        files_(args.output, args.resume) {
+    for (size_t i = 0; i < files_.results.size(); ++i) {
+      const eval::ResultLine& l = files_.results[i];
+      answered_.emplace(SessionKey{l.policy, l.mode, l.id}, i);
+    }
+  }
 
   int run() {
-    for (const std::string& policy : policy_lines(args_)) {
-      if (!run_policy(policy)) break;
-    }
+    load();
+    if (!run_all() && files_.results.empty() && files_.prose.empty()) return 130;
     progress_.clear();
-    const eval::Report report = eval::make_report(results_.lines);
-    if (args_.json) {
-      print_json(json(report));
-    } else {
-      print_now(eval::report_text(report));
-    }
+    show_report(args_,
+                eval::make_report({files_.results, files_.prose, files_.costs, args_.margin / 100}),
+                run_json(args_, *model_));
     return interrupted() ? 130 : 0;
   }
 
  private:
-  bool run_policy(const std::string& policy) {
-    ModelOptions options = args_.model.options();
-    options.kv = policy;
-    options.progress = std::ref(progress_);
-    const auto engine = engine::Engine::load(args_.model.path(), options);
-    if (instances_.empty()) {
-      instances_ =
-          eval_instances(args_, engine->tokenizer(), eval::frame_tokens(*engine, args_.turns));
-      require_room(*engine);
+  void load() {
+    for (const std::string& typed : policy_lines(args_)) {
+      const std::string line =
+          eval::full_line(typed, kernel::default_kernels().native_kv);  // refuses what is wrong
+      if (known_.insert(line).second) policies_.push_back({typed, line});
     }
-    const std::string line = engine->runner().policy().line;
+    ModelOptions options = args_.model.options();
+    options.kv = "";
+    options.progress = std::ref(progress_);
+    model_ = engine::Engine::load(args_.model.path(), options);
+    for (const Policy& p : policies_) eval::make_subject(*model_, p.typed);  // refuses early
+    const bool tasks = !suite_.tasks.empty() || !args_.data.empty();
+    if (!tasks) return;
+    instances_ = eval_instances(args_, suite_.tasks, model_->tokenizer(),
+                                eval::frame_tokens(*model_, args_.turns));
+    if (args_.data.empty()) {
+      require_room();
+    } else {
+      cut_contexts();
+    }
+  }
+
+  bool run_all() {
+    for (size_t i = 0; i < policies_.size() && !instances_.empty(); ++i) {
+      if (!run_tasks(i)) return false;
+      if (i == 0 && !run_checks()) return false;
+    }
+    return run_prose() && run_costs();
+  }
+
+  struct Policy {
+    std::string typed, line;
+  };
+
+  // What a policy is asked: the first everything; others what the first can do.
+  eval::Measure asked(size_t policy, const eval::Instance& instance) const {
+    if (policy == 0 || args_.ungated) return eval::Measure::kAnswer;
+    return gate_.at({instance.suite + "/" + instance.task, instance.length_target});
+  }
+
+  bool run_tasks(size_t index) {
+    const Policy& policy = policies_[index];
+    if (index == 1) note_gate();
+    const eval::Subject subject = eval::make_subject(*model_, policy.typed);
     size_t done = 0;
     for (const eval::Instance& instance : instances_) {
       if (interrupted()) return false;
-      progress_({"evaluating", done++, instances_.size(), "sessions"});
-      if (!answered(instance, line)) results_.add(ask(engine, instance, line));
+      progress_({fmt::format("policy {} of {}", index + 1, policies_.size()), done++,
+                 instances_.size(), "sessions"});
+      const eval::Measure measure = asked(index, instance);
+      if (measure == eval::Measure::kNone) continue;
+      ask(subject, instance, args_.mode, mode_, measure == eval::Measure::kAnswer);
     }
     return !interrupted();
   }
 
-  void require_room(const engine::Engine& engine) const {
+  void note_gate() {
+    const eval::Report first = eval::make_report({files_.results});
+    for (const eval::PolicyReport& p : first.policies) {
+      if (p.policy != policies_[0].line || p.mode != args_.mode) continue;
+      for (const eval::Cell& c : p.cells) gate_[{c.task, c.length}] = c.measure;
+    }
+  }
+
+  // The controls of tasks that the first policy can do.
+  bool run_checks() {
+    note_gate();
+    const eval::Subject subject = eval::make_subject(*model_, policies_[0].typed);
+    size_t done = 0;
+    for (const eval::Instance& instance : instances_) {
+      progress_({"checking tasks", done++, instances_.size(), "sessions"});
+      if (interrupted()) return false;
+      if (asked(1, instance) != eval::Measure::kAnswer || args_.ungated) continue;
+      ask(subject, eval::without_context(instance), std::string(eval::kClosedBook), mode_, true);
+      ask(subject, eval::without_gold(instance), std::string(eval::kGoldRemoved), mode_, true);
+    }
+    return true;
+  }
+
+  void ask(const eval::Subject& subject, const eval::Instance& instance, const std::string& mode,
+           eval::AskMode how, bool generate) {
+    const std::string& line = subject.policy();
+    if (answered(instance, line, mode)) return;
+    eval::RunOptions options{how, generate, true, instances_};
+    const auto answers = eval::run_instance(subject, instance, options,
+                                            [](const ProgressUpdate&) { return !interrupted(); });
+    if (answers.size() < instance.turns.size() || interrupted()) return;
+    std::vector<eval::ResultLine> session;
+    for (size_t t = 0; t < answers.size(); ++t) {
+      session.push_back({model(), line, mode, instance.suite, instance.task, instance.id,
+                         instance.turns[t].task, instance.length_target, instance.seed, t,
+                         instance.turns.size(), eval::depth_of(instance, instance.turns[t]),
+                         instance.cut_tokens, eval::chance_of(instance, instance.turns[t]),
+                         answers[t]});
+    }
+    answered_[{line, mode, instance.id}] = files_.results.size();
+    files_.add(session);
+  }
+
+  // Whether the folder holds this session; refuses one of other settings.
+  bool answered(const eval::Instance& instance, const std::string& policy,
+                const std::string& mode) const {
+    const auto it = answered_.find({policy, mode, instance.id});
+    if (it == answered_.end()) return false;
+    const eval::ResultLine& l = files_.results[it->second];
+    if (l.seed == instance.seed && l.model == model() && l.turns == instance.turns.size()) {
+      return true;
+    }
+    throw with_hint(usage_error("--resume", "{} holds '{}' of another model, seed or --turns",
+                                args_.output, l.id),
+                    "name another folder");
+  }
+
+  // Every policy against the first, on the same text.
+  bool run_prose() {
+    if (!suite_.divergence && !suite_.books) return true;
+    const eval::Library library = eval_library(args_);
+    for (size_t i = 1; i < policies_.size(); ++i) {
+      for (const size_t length : parse_lengths(args_.lengths)) {
+        if (suite_.divergence && !diverge(i, library, length)) return false;
+        if (suite_.books && !read_books(i, library, length)) return false;
+      }
+    }
+    if (policies_.size() == 1) {
+      // Perplexity needs no second policy.
+      for (const size_t length : parse_lengths(args_.lengths)) {
+        if (suite_.books && !read_books(0, library, length)) return false;
+        if (suite_.divergence) {
+          throw with_hint(
+              usage_error("--policies", "a divergence is between two policies or more"),
+              "for example --policies \"store=f32;store=f16\"; the first is the reference");
+        }
+      }
+    }
+    return true;
+  }
+
+  size_t windows() const { return args_.instances > 0 ? args_.instances : kDefaultWindows; }
+
+  bool diverge(size_t policy, const eval::Library& library, size_t length) {
+    const auto texts = eval::prose_windows(*model_, library, args_.seed, length, windows());
+    const char* name = library.generated() ? "generated prose" : "books";
+    const auto answers = eval::answer_windows(*model_, instances_, length, windows());
+    return measure(policy, texts, length, eval::PositionSet::kPrefill, name) &&
+           measure(policy, texts, length, eval::PositionSet::kDecode, name) &&
+           measure(policy, answers, length, eval::PositionSet::kAnswer, "answers");
+  }
+
+  bool read_books(size_t policy, const eval::Library& library, size_t length) {
+    const auto both = [&](const std::vector<eval::ForcedText>& texts, const std::string& name) {
+      return measure(policy, texts, length, eval::PositionSet::kPrefill, name) &&
+             measure(policy, texts, length, eval::PositionSet::kDecode, name);
+    };
+    if (library.generated()) {
+      return both(eval::prose_windows(*model_, library, args_.seed, length, windows()),
+                  "generated prose");
+    }
+    for (const eval::Book& book : library.books()) {
+      if (!both(eval::book_windows(*model_, book, length, windows()), book.name)) return false;
+    }
+    return true;
+  }
+
+  bool measure(size_t policy, const std::vector<eval::ForcedText>& texts, size_t length,
+               eval::PositionSet positions, const std::string& name) {
+    if (interrupted()) return false;
+    eval::ProseLine line;
+    line.model = model();
+    line.policy = policies_[policy].line;
+    line.reference = policies_[0].line;
+    line.length = length;
+    line.positions = eval::position_set_name(positions);
+    line.text = name;
+    line.seed = args_.seed;
+    line.asked = texts.size();
+    if (texts.empty() || measured(line)) return true;
+    eval::DivergenceOptions options;
+    options.positions = positions;
+    options.decode_tokens = std::min<size_t>(128, length / 4);
+    const auto watch = eval::Watch::kAlsoAll;
+    line.result =
+        eval::measure_divergence(eval::make_subject(*model_, policies_[0].typed, watch),
+                                 eval::make_subject(*model_, policies_[policy].typed, watch), texts,
+                                 options, std::ref(progress_));
+    if (interrupted()) return false;
+    files_.add(line);
+    return true;
+  }
+
+  bool measured(const eval::ProseLine& line) const {
+    for (const eval::ProseLine& l : files_.prose) {
+      if (l.policy == line.policy && l.reference == line.reference && l.length == line.length &&
+          l.positions == line.positions && l.text == line.text && l.model == line.model &&
+          l.seed == line.seed && l.asked == line.asked) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  // Policies in turn, so that a machine that grows slower is slower for all.
+  bool run_costs() {
+    if (args_.repeat == 0 || instances_.empty()) return true;
+    const eval::CostOptions options;
+    const size_t more = options.question + options.steps;
+    std::set<size_t> lengths;
     for (const eval::Instance& i : instances_) {
-      if (i.length_target <= engine.context()) continue;
+      if (i.length_target > 2 * more) lengths.insert(i.length_target);
+    }
+    const eval::Library prose;
+    size_t done = 0;
+    for (const size_t length : lengths) {
+      const size_t read = std::min(length, model_->context() - more);
+      const auto text = eval::prose_windows(*model_, prose, args_.seed, read + more, 1)[0].tokens;
+      for (size_t run = 0; run <= args_.repeat; ++run) {  // the first warms up
+        for (const Policy& p : policies_) {
+          if (interrupted()) return false;
+          progress_(
+              {"timing", done++, lengths.size() * (args_.repeat + 1) * policies_.size(), "runs"});
+          if (run > 0 && timed(p.line, read, run)) continue;
+          eval::CostLine line =
+              eval::measure_cost(eval::make_subject(*model_, p.typed), text, read, options);
+          line.model = model();
+          line.run = run;
+          if (run > 0) files_.add(line);
+        }
+      }
+    }
+    return true;
+  }
+
+  bool timed(const std::string& policy, size_t length, size_t run) const {
+    for (const eval::CostLine& l : files_.costs) {
+      if (l.policy == policy && l.length == length && l.run == run && l.model == model()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void require_room() const {
+    for (const eval::Instance& i : instances_) {
+      if (i.length_target <= model_->context()) continue;
       throw with_hint(usage_error("--lengths", "'{}' has {} tokens, the context {}", i.id,
-                                  i.length_target, engine.context()),
+                                  i.length_target, model_->context()),
                       fmt::format("ask for a larger context (--ctx {}), if the model was made for "
                                   "it, or for shorter --lengths",
                                   i.length_target));
     }
   }
 
-  // Whether the folder holds this session; refuses one of other settings.
-  bool answered(const eval::Instance& instance, const std::string& policy) const {
-    for (const eval::ResultLine& l : results_.lines) {
-      if (l.id != instance.id || l.policy != policy || l.mode != args_.mode) continue;
-      if (l.seed == instance.seed && l.model == model() && l.turns == instance.turns.size()) {
-        return true;
-      }
-      throw with_hint(usage_error("--resume", "{} holds '{}' of another model, seed or --turns",
-                                  args_.output, l.id),
-                      "name another folder");
+  // Files of other people hold what they hold.
+  void cut_contexts() {
+    size_t cut = 0, tokens = 0;
+    for (eval::Instance& i : instances_) {
+      const size_t n = eval::cut_middle(*model_, i, model_->context());
+      cut += n > 0;
+      tokens += n;
     }
-    return false;
+    if (cut == 0) return;
+    fmt::print(stderr,
+               "cut: {} of {} contexts are longer than {} tokens with their questions; their "
+               "middle was left out ({} tokens each in the mean), and with it perhaps answers\n",
+               cut, instances_.size(), model_->context(), tokens / cut);
   }
 
-  std::string model() const { return fs::path(args_.model.path()).filename().string(); }
-
-  std::vector<eval::ResultLine> ask(const std::shared_ptr<engine::Engine>& engine,
-                                    const eval::Instance& instance, const std::string& policy) {
-    const auto answers = eval::run_instance(engine, instance, mode_,
-                                            [](const ProgressUpdate&) { return !interrupted(); });
-    std::vector<eval::ResultLine> out;
-    if (answers.size() < instance.turns.size() || interrupted()) return out;
-    for (size_t t = 0; t < answers.size(); ++t) {
-      out.push_back({model(), policy, args_.mode, instance.suite, instance.task, instance.id,
-                     instance.turns[t].task, instance.length_target, instance.seed, t,
-                     instance.turns.size(), answers[t]});
-    }
-    return out;
+  std::string model() const {
+    return std::filesystem::path(args_.model.path()).filename().string();
   }
 
-  static Json estimate(const eval::Estimate& e) {
-    return {{"score", e.value}, {"low", e.interval.low}, {"high", e.interval.high}};
-  }
-
-  Json json(const eval::Report& report) const {
-    Json out = {{"model", model()}, {"seed", args_.seed}};
-    for (size_t i = 0; i < report.policies.size(); ++i) {
-      const eval::PolicyReport& p = report.policies[i];
-      Json one = {{"policy", p.policy},
-                  {"mode", p.mode},
-                  {"mean", estimate(p.mean)},
-                  {"questions", p.cost.questions},
-                  {"cut", p.cost.cut},
-                  {"prefill_tokens_per_second", p.cost.prefill_tokens_per_second},
-                  {"decode_tokens_per_second", p.cost.decode_tokens_per_second},
-                  {"time_to_first_token_seconds", p.cost.first_token_seconds},
-                  {"kv_bytes", p.cost.kv_bytes}};
-      for (const eval::Cell& c : p.cells) {
-        Json cell = estimate(c.summary.mean);
-        cell["task"] = c.task;
-        cell["length"] = c.length;
-        cell["sessions"] = c.summary.sessions;
-        cell["by_turn"] = c.summary.by_turn;
-        one["tasks"].push_back(std::move(cell));
-      }
-      if (i > 0) {
-        const eval::Comparison& d = report.against_first[i - 1];
-        one["against_first"] = {{"difference", d.difference.value},
-                                {"low", d.difference.interval.low},
-                                {"high", d.difference.interval.high},
-                                {"seen", d.seen()},
-                                {"verdict", d.verdict()}};
-      }
-      out["policies"].push_back(std::move(one));
-    }
-    return out;
-  }
+  using SessionKey = std::tuple<std::string, std::string, std::string>;
 
   const EvalArgs& args_;
   eval::AskMode mode_;
-  ResultFile results_;
+  SuiteChoice suite_;
+  ResultFiles files_;
+  std::shared_ptr<engine::Engine> model_;
+  std::vector<Policy> policies_;
+  std::set<std::string> known_;
   std::vector<eval::Instance> instances_;
+  std::map<std::pair<std::string, size_t>, eval::Measure> gate_;
+  std::map<SessionKey, size_t> answered_;  // the session's first line
   ProgressLine progress_;
 };
 
 }  // namespace
-
-std::vector<std::string> policy_lines(const EvalArgs& args) {
-  std::vector<std::string> out;
-  for (const std::string_view p : eval::split(args.policies, ";")) {
-    if (!eval::trim(p).empty()) out.emplace_back(eval::trim(p));
-  }
-  if (out.empty()) out.push_back(args.model.kv);
-  return out;
-}
 
 int eval_run(const EvalArgs& args) { return EvalRun(args).run(); }
 

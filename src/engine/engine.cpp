@@ -82,17 +82,21 @@ MemoryPlan plan_memory(const model::Config& config, size_t weights, const kv::Po
 }
 
 std::shared_ptr<Engine> Engine::with_policy(const std::string& kv, size_t context) const {
-  std::shared_ptr<Engine> other(new Engine());
-  other->checkpoint_ = checkpoint_;
-  other->model_ = model_;
-  other->tokenizer_ = tokenizer_;
-  other->template_ = template_;
   RunnerOptions options = runner_->options();
   options.context = context;
   options.batch_tokens = std::min(options.batch_tokens, context);
   kv::Policy policy = kv::make_policy(kv::parse_policy(kv), runner_->kernels().native_kv);
   const size_t step = step_tokens(policy, options.batch_tokens);
   options.kv_bytes = cache_price(model_->config(), policy, step).bytes(context);
+  return with_policy(std::move(policy), options);
+}
+
+std::shared_ptr<Engine> Engine::with_policy(kv::Policy policy, const RunnerOptions& options) const {
+  std::shared_ptr<Engine> other(new Engine());
+  other->checkpoint_ = checkpoint_;
+  other->model_ = model_;
+  other->tokenizer_ = tokenizer_;
+  other->template_ = template_;
   other->runner_ = std::make_unique<Runner>(model_, runner_->pool(), runner_->kernels(),
                                             std::move(policy), options);
   return other;

@@ -18,6 +18,7 @@ class Engine {
   // The same model with another cache policy: weights, tokenizer and threads are shared. The cache
   // may take what `context` tokens need.
   std::shared_ptr<Engine> with_policy(const std::string& kv, size_t context) const;
+  std::shared_ptr<Engine> with_policy(kv::Policy policy, const RunnerOptions& options) const;
 
   Runner& runner() { return *runner_; }
   const Runner& runner() const { return *runner_; }

@@ -24,14 +24,27 @@ double log_sum(std::span<const float> logits) {
 // The two engines' caches over one window.
 class Lockstep {
  public:
-  Lockstep(Engine& reference, Engine& other)
-      : runners_{&reference.runner(), &other.runner()},
-        caches_{reference.runner().new_cache(), other.runner().new_cache()},
-        vocab_(reference.runner().config().vocab) {}
+  Lockstep(const Subject& reference, const Subject& other)
+      : subjects_{&reference, &other},
+        runners_{&reference.engine->runner(), &other.engine->runner()},
+        caches_{runners_[0]->new_cache(), runners_[1]->new_cache()},
+        vocab_(runners_[0]->config().vocab) {}
 
   void read(std::span<const TokenId> tokens) {
     if (tokens.empty()) return;
     for (size_t i = 0; i < 2; ++i) runners_[i]->read(caches_[i], tokens);
+  }
+
+  // Behind a prompt, without another decision of KEEP.
+  void append(std::span<const TokenId> tokens) {
+    for (size_t i = 0; i < 2; ++i) {
+      const size_t most = runners_[i]->policy().fetch ? 1 : runners_[i]->options().batch_tokens;
+      for (size_t at = 0; at < tokens.size(); at += most) {
+        const engine::StepPart part{&caches_[i],
+                                    tokens.subspan(at, std::min(most, tokens.size() - at))};
+        runners_[i]->step({&part, 1});
+      }
+    }
   }
 
   // Reads tokens in one step; each predicts the one at the same place of `next`.
@@ -50,6 +63,33 @@ class Lockstep {
     });
   }
 
+  // What follows is written down for recall().
+  void record(bool on) {
+    for (const Subject* s : subjects_) s->marks->record = on;
+  }
+
+  // Of the last step; nothing where the reference was not watched.
+  std::optional<double> recall() const {
+    const model::Config& config = runners_[0]->config();
+    double sum = 0;
+    size_t heads = 0;
+    for (size_t l = 0; l < config.layers; ++l) {
+      if (config.windowed(l)) continue;
+      for (size_t h = 0; h < config.kv_heads; ++h) {
+        const std::vector<float>& weights = step(0, l, h).weights;
+        if (weights.empty()) return std::nullopt;
+        const kv::HeadCache& head = caches_[1].head(l, h);
+        for (const kv::Run& run : step(1, l, h).runs) {
+          for (int32_t i = run.first; i < run.end; ++i) {
+            sum += weights[static_cast<size_t>(head.position(static_cast<size_t>(i)))];
+          }
+        }
+        ++heads;
+      }
+    }
+    return heads > 0 ? std::optional(sum / double(heads)) : std::nullopt;
+  }
+
   // As many tokens as 64 MiB of logits hold.
   size_t step_tokens() const {
     const size_t batch =
@@ -58,24 +98,52 @@ class Lockstep {
   }
 
  private:
+  const Marks::Step& step(size_t which, size_t layer, size_t head) const {
+    return subjects_[which]->marks->steps[layer * runners_[0]->config().kv_heads + head];
+  }
+
+  const Subject* subjects_[2];
   engine::Runner* runners_[2];
   kv::SequenceCache caches_[2];
   size_t vocab_;
 };
 
-std::vector<TokenDivergence> score_window(Engine& reference, Engine& other,
-                                          std::span<const TokenId> window,
-                                          const DivergenceOptions& options) {
+struct WindowScores {
+  std::vector<TokenDivergence> tokens;
+  std::vector<double> recalls;
+};
+
+constexpr size_t kRecallEvery = 8;  // steps
+
+// Where scoring begins.
+size_t first_scored(const ForcedText& window, const DivergenceOptions& options) {
+  if (options.positions == PositionSet::kAnswer) return window.answer - 1;
+  const size_t n = window.tokens.size();
+  return options.positions == PositionSet::kDecode ? n - options.decode_tokens - 1 : n / 2;
+}
+
+WindowScores score_window(const Subject& reference, const Subject& other, const ForcedText& window,
+                          const DivergenceOptions& options) {
   Lockstep pair(reference, other);
-  const bool decode = options.positions == PositionSet::kDecode;
-  const size_t first = decode ? window.size() - options.decode_tokens - 1 : window.size() / 2;
-  pair.read(window.first(first));
-  std::vector<TokenDivergence> out;
-  for (size_t at = first; at + 1 < window.size();) {
-    const size_t n = decode ? 1 : std::min(pair.step_tokens(), window.size() - 1 - at);
-    pair.score(window.subspan(at, n), window.subspan(at + 1, n), out);
+  for (const Subject* s : {&reference, &other}) s->marks->gold = window.gold;
+  const std::span<const TokenId> tokens(window.tokens);
+  const bool prefill = options.positions == PositionSet::kPrefill;
+  const size_t first = first_scored(window, options);
+  const size_t prompt = options.positions == PositionSet::kAnswer ? window.prompt : first;
+  pair.read(tokens.first(prompt));
+  pair.append(tokens.subspan(prompt, first - prompt));
+  WindowScores out;
+  for (size_t at = first; at + 1 < tokens.size();) {
+    const size_t n = prefill ? std::min(pair.step_tokens(), tokens.size() - 1 - at) : 1;
+    const bool recorded = !prefill && (at - first) % kRecallEvery == 0;
+    pair.record(recorded);
+    pair.score(tokens.subspan(at, n), tokens.subspan(at + 1, n), out.tokens);
+    if (recorded) {
+      if (const auto recall = pair.recall()) out.recalls.push_back(*recall);
+    }
     at += n;
   }
+  pair.record(false);
   return out;
 }
 
@@ -109,29 +177,18 @@ TokenDivergence compare_logits(std::span<const float> p, std::span<const float> 
   return out;
 }
 
-Divergence measure_divergence(Engine& reference, Engine& other,
-                              std::span<const std::vector<TokenId>> windows,
-                              const DivergenceOptions& options, const Progress& progress) {
-  std::vector<double> kl, top, nll;  // of windows
-  std::vector<TokenDivergence> all;
-  for (const std::vector<TokenId>& window : windows) {
-    FATHOM_CHECK(window.size() >= 4 && window.size() > options.decode_tokens);
-    const auto tokens = score_window(reference, other, window, options);
-    kl.push_back(mean_of(tokens, [](const TokenDivergence& t) { return t.kl; }));
-    top.push_back(mean_of(tokens, [](const TokenDivergence& t) { return double(t.same_top); }));
-    nll.push_back(mean_of(tokens, [](const TokenDivergence& t) { return t.nll_q - t.nll_p; }));
-    all.insert(all.end(), tokens.begin(), tokens.end());
-    if (!report(progress, {"comparing", kl.size(), windows.size(), "windows"})) break;
-  }
-  Divergence out;
-  out.windows = kl.size();
+std::string_view position_set_name(PositionSet set) {
+  constexpr std::string_view kNames[] = {"prefill", "decode", "answer"};
+  return kNames[static_cast<size_t>(set)];
+}
+
+double Divergence::perplexity() const { return std::exp(nll.value); }
+
+namespace {
+
+// Of single tokens; what lies on windows is there already.
+void add_token_figures(const std::vector<TokenDivergence>& all, Divergence& out) {
   out.tokens = all.size();
-  if (all.empty()) return out;
-  out.kl = bootstrap_mean(kl);
-  out.same_top = bootstrap_mean(top);
-  out.nll_difference = bootstrap_mean(nll);
-  out.reference_perplexity =
-      std::exp(mean_of(all, [](const TokenDivergence& t) { return t.nll_p; }));
   out.delta_p_rms = std::sqrt(mean_of(all, [](const TokenDivergence& t) {
     const double d = std::exp(-t.nll_q) - std::exp(-t.nll_p);
     return d * d;
@@ -142,6 +199,49 @@ Divergence measure_divergence(Engine& reference, Engine& other,
   out.kl_median = quantile(sorted, 0.5);
   out.kl_p99 = quantile(sorted, 0.99);
   out.kl_max = sorted.back();
+}
+
+void check(const ForcedText& w, const DivergenceOptions& options) {
+  if (options.positions == PositionSet::kAnswer) {
+    FATHOM_CHECK(w.prompt >= 1 && w.answer > w.prompt && w.answer < w.tokens.size());
+  } else {
+    FATHOM_CHECK(w.tokens.size() >= 4 && w.tokens.size() > options.decode_tokens);
+  }
+}
+
+}  // namespace
+
+Divergence measure_divergence(const Subject& reference, const Subject& other,
+                              std::span<const ForcedText> windows, const DivergenceOptions& options,
+                              const Progress& progress) {
+  std::vector<double> kl, top, difference, nll, recall;  // of windows
+  std::vector<TokenDivergence> all;
+  using T = const TokenDivergence&;
+  for (const ForcedText& window : windows) {
+    check(window, options);
+    const WindowScores w = score_window(reference, other, window, options);
+    kl.push_back(mean_of(w.tokens, [](T t) { return t.kl; }));
+    top.push_back(mean_of(w.tokens, [](T t) { return double(t.same_top); }));
+    difference.push_back(mean_of(w.tokens, [](T t) { return t.nll_q - t.nll_p; }));
+    nll.push_back(mean_of(w.tokens, [](T t) { return t.nll_q; }));
+    if (!w.recalls.empty()) {
+      double sum = 0;
+      for (const double r : w.recalls) sum += r;
+      recall.push_back(sum / double(w.recalls.size()));
+    }
+    all.insert(all.end(), w.tokens.begin(), w.tokens.end());
+    if (!report(progress, {"comparing", kl.size(), windows.size(), "windows"})) break;
+  }
+  Divergence out;
+  out.windows = kl.size();
+  if (all.empty()) return out;
+  out.kl = bootstrap_mean(kl);
+  out.same_top = bootstrap_mean(top);
+  out.nll_difference = bootstrap_mean(difference);
+  out.nll = bootstrap_mean(nll);
+  out.reference_perplexity = std::exp(out.nll.value - out.nll_difference.value);
+  if (!recall.empty()) out.mass_recall = bootstrap_mean(recall);
+  add_token_figures(all, out);
   return out;
 }
 

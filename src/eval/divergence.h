@@ -1,16 +1,20 @@
 // How far a policy's predictions are from dense attention's: same weights, same forced tokens, two
 // caches in lockstep. Natural logarithms, over the whole vocabulary, in double.
 //
-// Two sets of positions, never mixed: prefill scores the second half of a window from the logits of
-// reading it; decode reads the window and then forces further true tokens one by one through the
-// decode path. On prose nearly every token can be told from its neighbours, so that a small
-// divergence here does not show that facts are still found: see the tasks for that.
+// Three sets of positions, never mixed: prefill scores the second half of a window from the logits
+// of reading it; decode reads the window and then forces further true tokens one by one through the
+// decode path; answer does so with the right answers of questions. On prose nearly every token can
+// be told from its neighbours, so that a small divergence here does not show that facts are still
+// found: see the tasks for that.
 #pragma once
 
+#include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "engine/engine.h"
+#include "eval/controls.h"
 #include "eval/statistics.h"
 
 namespace fathom::eval {
@@ -25,7 +29,17 @@ struct TokenDivergence {
 TokenDivergence compare_logits(std::span<const float> p, std::span<const float> q,
                                engine::TokenId token);
 
-enum class PositionSet : uint8_t { kPrefill, kDecode };
+enum class PositionSet : uint8_t { kPrefill, kDecode, kAnswer };
+std::string_view position_set_name(PositionSet set);
+
+// Tokens that both engines are made to read.
+struct ForcedText {
+  std::vector<engine::TokenId> tokens;
+  // Of kAnswer: where the prompt, at whose end KEEP decides, ends; and where the answer begins,
+  // whose tokens are scored. What lies between is a question.
+  size_t prompt = 0, answer = 0;
+  std::vector<Span> gold = {};  // positions of what the answer needs
+};
 
 struct Divergence {
   size_t windows = 0, tokens = 0;
@@ -33,8 +47,15 @@ struct Divergence {
   double kl_median = 0, kl_p99 = 0, kl_max = 0;  // of tokens
   Estimate same_top;                             // share
   Estimate nll_difference;                       // other - reference: ln of the perplexities' ratio
+  Estimate nll;                                  // of the other: ln of its perplexity
   double delta_p_rms = 0;                        // of the true token's probability
-  double reference_perplexity = 0;
+  double reference_perplexity = 0;               // perplexities: of windows' mean ln p
+  // Share of the reference's attention weights (its own queries) that lies on the tokens which the
+  // other reads, mean over heads, layers without a window and every eighth scored step. Not of
+  // kPrefill.
+  std::optional<Estimate> mass_recall;
+
+  double perplexity() const;
 };
 
 struct DivergenceOptions {
@@ -42,11 +63,12 @@ struct DivergenceOptions {
   size_t decode_tokens = 128;  // forced at the end of each window
 };
 
-// `windows` are token sequences of a text, each read in fresh caches. Reports "comparing" in
-// windows; those done before an early end are reported. REQUIRES: engines of one model; a window
-// has at least 4 tokens, and more than decode_tokens.
-Divergence measure_divergence(engine::Engine& reference, engine::Engine& other,
-                              std::span<const std::vector<engine::TokenId>> windows,
+// `windows` are each read in fresh caches. Reports "comparing" in windows; those done before an
+// early end are reported. REQUIRES: subjects of one model, made with Watch::kAlsoAll where mass
+// recall is wanted; a window has at least 4 tokens, and more than decode_tokens; an answer at least
+// one token behind a prompt of one.
+Divergence measure_divergence(const Subject& reference, const Subject& other,
+                              std::span<const ForcedText> windows,
                               const DivergenceOptions& options = {}, const Progress& progress = {});
 
 }  // namespace fathom::eval

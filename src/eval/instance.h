@@ -34,6 +34,7 @@ struct Instance {
   uint64_t seed = 0;
   size_t length_target = 0;  // tokens asked for; 0: unknown
   size_t tokens = 0;         // as measured by the generator; 0: unknown
+  size_t cut_tokens = 0;     // that were cut out of the context's middle to make it fit
   double depth = -1;         // of the needle, 0 to 1; below 0: none
   std::string instruction;
   std::string context;

@@ -6,17 +6,21 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "eval/score/scorer.h"
+#include "eval/task/task.h"
 
 namespace fathom::eval {
 namespace {
+
+using Lines = std::vector<const ResultLine*>;
 
 std::string task_name(const ResultLine& line) {
   return line.suite.empty() ? line.task : line.suite + "/" + line.task;
 }
 
 // Lines of one session by turn; nothing where turns are missing.
-std::vector<const ResultLine*> whole_session(const std::vector<const ResultLine*>& lines) {
-  std::vector<const ResultLine*> out(lines[0]->turns);
+Lines whole_session(const Lines& lines) {
+  Lines out(lines[0]->turns);
   for (const ResultLine* l : lines) {
     if (l->turn < out.size()) out[l->turn] = l;
   }
@@ -24,17 +28,61 @@ std::vector<const ResultLine*> whole_session(const std::vector<const ResultLine*
   return out;
 }
 
-ScoredSession scored(const std::vector<const ResultLine*>& session) {
+ScoredSession scored(const Lines& session, double (*score)(const QueryResult&)) {
   ScoredSession out;
   out.id = session[0]->id;
   for (const ResultLine* l : session) {
-    out.scores.push_back(l->result.score);
+    out.scores.push_back(score(l->result));
     out.tasks.push_back(l->turn_task.empty() ? l->task : l->turn_task);
   }
   return out;
 }
 
-Cost cost_of(const std::vector<const ResultLine*>& lines) {
+template <class Get>
+std::optional<double> mean_of(const std::vector<Lines>& sessions, Get get) {
+  double sum = 0;
+  size_t n = 0;
+  for (const Lines& session : sessions) {
+    for (const ResultLine* l : session) {
+      if (const std::optional<double> v = get(*l)) {
+        sum += *v;
+        ++n;
+      }
+    }
+  }
+  return n > 0 ? std::optional(sum / double(n)) : std::nullopt;
+}
+
+Cell make_cell(const std::vector<Lines>& sessions) {
+  Cell c;
+  c.task = task_name(*sessions[0][0]);
+  c.length = sessions[0][0]->length;
+  for (const Lines& s : sessions) {
+    const auto all = [&](auto test) { return std::all_of(s.begin(), s.end(), test); };
+    if (all([](const ResultLine* l) { return l->result.generated; })) {
+      c.sessions.push_back(scored(s, [](const QueryResult& r) { return r.score; }));
+    }
+    if (all([](const ResultLine* l) { return l->result.chosen.has_value(); })) {
+      c.choices.push_back(scored(s, [](const QueryResult& r) { return *r.chosen ? 1.0 : 0.0; }));
+    }
+    c.cut_contexts += s[0]->cut_tokens > 0;
+  }
+  c.summary = summarize(c.sessions);
+  c.choice_summary = summarize(c.choices);
+  using L = const ResultLine&;
+  using Maybe = std::optional<double>;
+  c.chance = mean_of(sessions, [](L l) { return Maybe(l.chance); }).value_or(0);
+  c.choice_chance = mean_of(sessions, [](L l) {
+                      return l.result.choices > 1 ? Maybe(1.0 / double(l.result.choices)) : Maybe();
+                    }).value_or(1);
+  c.gold_nll = mean_of(sessions, [](L l) { return l.result.gold_nll; });
+  c.gold_kept = mean_of(sessions, [](L l) { return l.result.gold_kept; });
+  c.gold_layers = mean_of(sessions, [](L l) { return l.result.gold_layers; });
+  c.gold_fetched = mean_of(sessions, [](L l) { return l.result.gold_fetched; });
+  return c;
+}
+
+Cost cost_of(const Lines& lines) {
   Cost c;
   double read = 0, read_seconds = 0, written = 0, write_seconds = 0;
   std::vector<double> first;
@@ -56,13 +104,35 @@ Cost cost_of(const std::vector<const ResultLine*>& lines) {
   return c;
 }
 
+std::vector<Cell> cells_of(const Lines& lines) {
+  std::map<std::string, Lines> by_id;
+  std::vector<std::string> order;
+  for (const ResultLine* l : lines) {
+    if (by_id[l->id].empty()) order.push_back(l->id);
+    by_id[l->id].push_back(l);
+  }
+  std::map<std::pair<std::string, size_t>, size_t> known;
+  std::vector<std::vector<Lines>> cells;
+  for (const std::string& id : order) {
+    const Lines session = whole_session(by_id[id]);
+    if (session.empty()) continue;
+    const auto key = std::make_pair(task_name(*session[0]), session[0]->length);
+    const auto [it, is_new] = known.emplace(key, cells.size());
+    if (is_new) cells.emplace_back();
+    cells[it->second].push_back(session);
+  }
+  std::vector<Cell> out;
+  for (const auto& sessions : cells) out.push_back(make_cell(sessions));
+  return out;
+}
+
 // Cells count alike; their distances to their limits add as squares (MOVER, Zou and Donner 2008),
 // which stays honest where a cell is all right or all wrong.
-Estimate mean_of_cells(const std::vector<Cell>& cells) {
+Estimate mean_of_cells(const std::vector<const Cell*>& cells) {
   const double n = double(std::max<size_t>(1, cells.size()));
   double sum = 0, below = 0, above = 0;
-  for (const Cell& c : cells) {
-    const Estimate& e = c.summary.mean;
+  for (const Cell* c : cells) {
+    const Estimate& e = c->judged_summary().mean;
     sum += e.value;
     below += (e.value - e.interval.low) * (e.value - e.interval.low);
     above += (e.interval.high - e.value) * (e.interval.high - e.value);
@@ -70,51 +140,79 @@ Estimate mean_of_cells(const std::vector<Cell>& cells) {
   return {sum / n, {(sum - std::sqrt(below)) / n, (sum + std::sqrt(above)) / n}};
 }
 
-PolicyReport policy_report(const std::vector<const ResultLine*>& lines) {
-  PolicyReport out;
-  out.policy = lines[0]->policy;
-  out.mode = lines[0]->mode;
-  out.cost = cost_of(lines);
-  std::map<std::string, std::vector<const ResultLine*>> sessions;
-  std::vector<std::string> order;
-  for (const ResultLine* l : lines) {
-    if (sessions[l->id].empty()) order.push_back(l->id);
-    sessions[l->id].push_back(l);
+std::string group_of(const std::string& task) {
+  const size_t slash = std::min(task.find('/'), task.size());
+  for (const TaskInfo& t : all_tasks()) {
+    if (t.suite == task.substr(0, slash) && t.name == task.substr(std::min(slash + 1, task.size())))
+      return std::string(capability_name(t.capability));
   }
-  std::map<std::pair<std::string, size_t>, size_t> cells;
-  for (const std::string& id : order) {
-    const auto session = whole_session(sessions[id]);
-    if (session.empty()) continue;
-    const auto key = std::make_pair(task_name(*session[0]), session[0]->length);
-    const auto [it, is_new] = cells.emplace(key, out.cells.size());
-    if (is_new) out.cells.push_back({key.first, key.second, {}, {}});
-    out.cells[it->second].sessions.push_back(scored(session));
+  return "other";
+}
+
+Measure gate(const Cell& c) {
+  if (!c.sessions.empty() && passes_gate(c.summary.mean, c.chance, Measure::kAnswer)) {
+    return Measure::kAnswer;
   }
-  for (Cell& c : out.cells) c.summary = summarize(c.sessions);
-  out.mean = mean_of_cells(out.cells);
+  if (!c.choices.empty() && passes_gate(c.choice_summary.mean, c.choice_chance, Measure::kChoice)) {
+    return Measure::kChoice;
+  }
+  return Measure::kNone;
+}
+
+// Scores by the depth of what an answer needs, under the measure by which the cell is judged.
+void add_depths(const Lines& lines, PolicyReport& policy) {
+  for (Cell& c : policy.cells) {
+    if (c.measure == Measure::kNone) continue;
+    for (const ResultLine* l : lines) {
+      if (l->depth < 0 || l->length != c.length || task_name(*l) != c.task) continue;
+      const QueryResult& r = l->result;
+      if (c.measure == Measure::kAnswer && r.generated) c.by_depth.emplace_back(l->depth, r.score);
+      if (c.measure == Measure::kChoice && r.chosen) c.by_depth.emplace_back(l->depth, *r.chosen);
+    }
+  }
+}
+
+// Tells each cell by what it is judged, as the first policy's decide; averages what counts.
+void apply_gate(const PolicyReport& first, PolicyReport& policy) {
+  std::map<std::string, std::vector<const Cell*>> groups;
+  std::vector<const Cell*> counted;
+  for (Cell& c : policy.cells) {
+    const Cell* reference = &first == &policy ? &c : find_cell(first, c);
+    c.measure = reference ? gate(*reference) : Measure::kNone;
+    if (c.measure == Measure::kNone || c.judged().empty()) continue;
+    counted.push_back(&c);
+    groups[group_of(c.task)].push_back(&c);
+  }
+  policy.counted = counted.size();
+  policy.mean = mean_of_cells(counted);
+  for (const auto& [name, cells] : groups) policy.groups.emplace_back(name, mean_of_cells(cells));
+}
+
+std::vector<CheckResult> checks_of(std::span<const ResultLine> lines) {
+  std::vector<CheckResult> out;
+  for (const std::string_view check : {kClosedBook, kGoldRemoved}) {
+    Lines of_check;
+    for (const ResultLine& l : lines) {
+      if (l.mode == check) of_check.push_back(&l);
+    }
+    for (const Cell& c : cells_of(of_check)) {
+      if (!c.sessions.empty()) {
+        out.push_back({std::string(check), c.task, c.length, c.summary.mean, c.chance});
+      }
+    }
+  }
   return out;
 }
 
-Comparison compare_policies(const PolicyReport& first, const PolicyReport& second) {
-  std::map<std::string, const ScoredSession*> known;
-  for (const Cell& c : first.cells) {
-    for (const ScoredSession& s : c.sessions) known[s.id] = &s;
-  }
-  std::vector<SessionScores> a, b;
-  for (const Cell& c : second.cells) {
-    for (const ScoredSession& s : c.sessions) {
-      const auto it = known.find(s.id);
-      if (it == known.end() || it->second->scores.size() != s.scores.size()) continue;
-      a.push_back(it->second->scores);
-      b.push_back(s.scores);
-    }
-  }
-  return compare(a, b);
+}  // namespace
+
+std::string_view measure_name(Measure measure) {
+  constexpr std::string_view kNames[] = {"none", "answer", "choice"};
+  return kNames[static_cast<size_t>(measure)];
 }
 
-std::string points(const Estimate& e) {
-  return fmt::format("{:.1f} [{:.1f}, {:.1f}]", 100 * e.value, 100 * e.interval.low,
-                     100 * e.interval.high);
+bool passes_gate(const Estimate& score, double chance, Measure measure) {
+  return score.interval.low >= chance + 0.25 && (measure == Measure::kChoice || score.value >= 0.6);
 }
 
 const Cell* find_cell(const PolicyReport& policy, const Cell& like) {
@@ -124,67 +222,34 @@ const Cell* find_cell(const PolicyReport& policy, const Cell& like) {
   return nullptr;
 }
 
-constexpr int kColumn = 22;
-
-std::string cell_rows(const Report& report) {
-  std::string out = fmt::format("{:<32} {:>7}", "score, 95 % interval", "tokens");
-  for (size_t i = 0; i < report.policies.size(); ++i) {
-    out += fmt::format("  {:>{}}", fmt::format("({})", i + 1), kColumn);
-  }
-  out += "\n";
-  for (const Cell& c : report.policies[0].cells) {
-    out += fmt::format("{:<32} {:>7}", c.task, c.length);
-    for (const PolicyReport& p : report.policies) {
-      const Cell* cell = find_cell(p, c);
-      out += fmt::format("  {:>{}}", cell ? points(cell->summary.mean) : "-", kColumn);
-    }
-    out += "\n";
-  }
-  out += fmt::format("{:<40}", "mean of the rows");
-  for (const PolicyReport& p : report.policies) {
-    out += fmt::format("  {:>{}}", points(p.mean), kColumn);
-  }
-  return out + "\n";
-}
-
-}  // namespace
-
-Report make_report(std::span<const ResultLine> lines) {
+Report make_report(const ReportInput& input) {
   using Key = std::pair<std::string, std::string>;
   std::vector<Key> order;
-  std::map<Key, std::vector<const ResultLine*>> by_policy;
-  for (const ResultLine& l : lines) {
+  std::map<Key, Lines> by_policy;
+  for (const ResultLine& l : input.lines) {
+    if (l.mode == kClosedBook || l.mode == kGoldRemoved) continue;
     const Key key{l.policy, l.mode};
     if (by_policy[key].empty()) order.push_back(key);
     by_policy[key].push_back(&l);
   }
   Report out;
-  for (const Key& key : order) out.policies.push_back(policy_report(by_policy[key]));
-  for (size_t i = 1; i < out.policies.size(); ++i) {
-    out.against_first.push_back(compare_policies(out.policies[0], out.policies[i]));
+  out.margin = input.margin;
+  out.prose.assign(input.prose.begin(), input.prose.end());
+  out.costs.assign(input.costs.begin(), input.costs.end());
+  for (const Key& key : order) {
+    PolicyReport& p = out.policies.emplace_back();
+    p.policy = key.first;
+    p.mode = key.second;
+    p.cells = cells_of(by_policy[key]);
+    p.cost = cost_of(by_policy[key]);
+    p.measured = summarize_costs(input.costs, p.policy);
   }
-  return out;
-}
-
-std::string report_text(const Report& report) {
-  if (report.policies.empty()) return "no results\n";
-  std::string out;
-  for (size_t i = 0; i < report.policies.size(); ++i) {
-    const PolicyReport& p = report.policies[i];
-    out += fmt::format("({}) {}, {}\n", i + 1, p.policy, p.mode);
-    out += fmt::format(
-        "    prefill {:.0f} tok/s, decode {:.0f} tok/s, first token {:.2f} s (median), cache {}\n",
-        p.cost.prefill_tokens_per_second, p.cost.decode_tokens_per_second,
-        p.cost.first_token_seconds, human_bytes(double(p.cost.kv_bytes)));
-    if (p.cost.cut > 0) {
-      out += fmt::format("    {} of {} answers were cut at their most tokens\n", p.cost.cut,
-                         p.cost.questions);
-    }
+  for (size_t i = 0; i < order.size(); ++i) {
+    apply_gate(out.policies[0], out.policies[i]);
+    add_depths(by_policy[order[i]], out.policies[i]);
   }
-  out += "\n" + cell_rows(report);
-  for (size_t i = 0; i < report.against_first.size(); ++i) {
-    out += fmt::format("({}) against (1): {}\n", i + 2, report.against_first[i].verdict());
-  }
+  out.checks = checks_of(input.lines);
+  compare_policies(out);
   return out;
 }
 

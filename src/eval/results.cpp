@@ -31,6 +31,13 @@ QueryResult read_result(const JsonView& object) {
   r.decode_seconds = seconds_of(object, "decode_seconds");
   r.kv_bytes = size_of(object, "kv_bytes");
   r.cut = object.flag("cut").value_or(false);
+  r.generated = object.flag("generated").value_or(true);
+  r.gold_nll = object.number("gold_nll");
+  r.chosen = object.flag("chosen");
+  r.choices = size_of(object, "choices");
+  r.gold_kept = object.number("gold_kept");
+  r.gold_layers = object.number("gold_layers");
+  r.gold_fetched = object.number("gold_fetched");
   return r;
 }
 
@@ -45,26 +52,39 @@ uint64_t seed_of_line(const JsonView& object) {
 
 std::string result_line(const ResultLine& line) {
   const QueryResult& r = line.result;
-  const nlohmann::ordered_json json = {{"id", line.id},
-                                       {"suite", line.suite},
-                                       {"task", line.task},
-                                       {"turn_task", line.turn_task},
-                                       {"length", line.length},
-                                       {"seed", line.seed},
-                                       {"turn", line.turn},
-                                       {"turns", line.turns},
-                                       {"model", line.model},
-                                       {"policy", line.policy},
-                                       {"mode", line.mode},
-                                       {"output", r.output},
-                                       {"score", r.score},
-                                       {"read_tokens", r.read_tokens},
-                                       {"read_seconds", r.read_seconds},
-                                       {"first_token_seconds", r.first_token_seconds},
-                                       {"output_tokens", r.output_tokens},
-                                       {"decode_seconds", r.decode_seconds},
-                                       {"kv_bytes", r.kv_bytes},
-                                       {"cut", r.cut}};
+  nlohmann::ordered_json json = {{"id", line.id},
+                                 {"suite", line.suite},
+                                 {"task", line.task},
+                                 {"turn_task", line.turn_task},
+                                 {"length", line.length},
+                                 {"seed", line.seed},
+                                 {"turn", line.turn},
+                                 {"turns", line.turns},
+                                 {"model", line.model},
+                                 {"policy", line.policy},
+                                 {"mode", line.mode},
+                                 {"output", r.output},
+                                 {"score", r.score},
+                                 {"read_tokens", r.read_tokens},
+                                 {"read_seconds", r.read_seconds},
+                                 {"first_token_seconds", r.first_token_seconds},
+                                 {"output_tokens", r.output_tokens},
+                                 {"decode_seconds", r.decode_seconds},
+                                 {"kv_bytes", r.kv_bytes},
+                                 {"cut", r.cut},
+                                 {"generated", r.generated},
+                                 {"choices", r.choices},
+                                 {"chance", line.chance}};
+  const auto add = [&](const char* name, const auto& value) {
+    if (value) json[name] = *value;
+  };
+  add("chosen", r.chosen);
+  add("gold_nll", r.gold_nll);
+  add("gold_kept", r.gold_kept);
+  add("gold_layers", r.gold_layers);
+  add("gold_fetched", r.gold_fetched);
+  if (line.depth >= 0) json["depth"] = line.depth;
+  if (line.cut_tokens > 0) json["cut_tokens"] = line.cut_tokens;
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
@@ -81,6 +101,9 @@ std::vector<ResultLine> parse_results(std::string_view text, const std::string& 
     line.mode = object.require_text("mode");
     line.length = size_of(object, "length");
     line.seed = seed_of_line(object);
+    line.depth = object.number("depth").value_or(-1);
+    line.cut_tokens = size_of(object, "cut_tokens");
+    line.chance = object.number("chance").value_or(0);
     line.turn = size_of(object, "turn");
     line.turns = size_of(object, "turns");
     if (line.turn >= line.turns || line.turns > 1000) {

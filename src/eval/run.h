@@ -8,23 +8,22 @@
 //                  not make later turns unequal
 //   single         everything is read afresh for each question: only an upper bound
 // Decoding is greedy, up to the turn's max_new, to the model's own end, or, for models without a
-// chat template, to the first empty line.
+// chat template, to the first empty line. KEEP decides once, when the first prompt has been read
+// (sequence.h); questions under a FETCH method are fed token by token, as decoding is.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "engine/session.h"
+#include "eval/controls.h"
 #include "eval/instance.h"
+#include "eval/prompt.h"
+#include "eval/task_score.h"
 
 namespace fathom::eval {
-
-enum class AskMode : uint8_t { kMultiRequest, kMultiTurn, kSingle };
-// Throws Error(kUsage).
-AskMode parse_ask_mode(std::string_view name);
-std::string_view ask_mode_name(AskMode mode);
 
 struct QueryResult {
   std::string output;
@@ -33,26 +32,32 @@ struct QueryResult {
   double read_seconds = 0;
   double first_token_seconds = 0;  // from the question's tokens on
   size_t output_tokens = 0;
-  double decode_seconds = 0;  // after the first token
+  double decode_seconds = 0;  // after the first token; of steps with other questions, its share
   size_t kv_bytes = 0;        // at the end of the answer
-  bool cut = false;           // max_new ended it
+  bool cut = false;           // max_new ended the answer
+  bool generated = true;      // false: only the gold answer was judged, and score says nothing
+
+  // Forced: the gold answer in the place of the model's own.
+  std::optional<double> gold_nll;  // mean -ln p of its tokens, of the first 64
+  // Whether it is likelier than all other candidates; their number, it included.
+  std::optional<bool> chosen;
+  size_t choices = 0;
+  // What the policy left of the gold spans, where there are any: tokens still in the cache when
+  // the answer begins, mean over layers and heads; layers with a head that has all of them; and the
+  // share that the steps of the gold answer read.
+  std::optional<double> gold_kept, gold_layers, gold_fetched;
 };
 
-// The prompt that asks turn `turn`, the gold answers of earlier ones in it where `mode` is
-// multi-turn.
-std::vector<engine::TokenId> question_prompt(const engine::Engine& engine, const Instance& instance,
-                                             size_t turn, AskMode mode);
+struct RunOptions {
+  AskMode mode = AskMode::kMultiRequest;
+  bool generate = true;                   // else only the gold answers are judged
+  bool force = true;                      // judge the gold answers
+  std::span<const Instance> others = {};  // that candidates may come from
+};
 
-// Tokens that the model's chat template adds to a session of `turns` turns.
-size_t frame_tokens(const engine::Engine& engine, size_t turns);
-
-// One result a turn; fewer where `progress` ended it early. Throws Error(kTooLong) where the
-// instance does not fit into the context.
-std::vector<QueryResult> run_instance(const std::shared_ptr<engine::Engine>& engine,
-                                      const Instance& instance, AskMode mode,
-                                      const Progress& progress = {});
-
-// The score of an output, by the turn's task.
-double score_output(const Instance& instance, size_t turn, std::string_view output);
+// One result a turn; fewer where `progress` ended it early. Reports "reading" in tokens and
+// "answering".
+std::vector<QueryResult> run_instance(const Subject& subject, const Instance& instance,
+                                      const RunOptions& options, const Progress& progress = {});
 
 }  // namespace fathom::eval

@@ -239,6 +239,72 @@ Comparison compare(std::span<const SessionScores> first, std::span<const Session
   return c;
 }
 
+namespace {
+
+// One value of the statistic: tasks' means averaged, of sessions as `pick` gives them.
+template <class Pick>
+double mean_of_strata(std::span<const std::vector<double>> strata, Pick pick) {
+  double sum = 0;
+  for (const std::vector<double>& s : strata) {
+    double total = 0;
+    for (size_t i = 0; i < s.size(); ++i) total += pick(s, i);
+    sum += total / double(s.size());
+  }
+  return sum / double(strata.size());
+}
+
+double sign_flip_p(std::span<const std::vector<double>> strata, double seen, const Bootstrap& how) {
+  Random random(how.seed);
+  size_t as_far = 1;  // the one that was seen
+  for (size_t i = 0; i < how.resamples; ++i) {
+    const double flipped = mean_of_strata(strata, [&](const std::vector<double>& s, size_t at) {
+      return (random.next() >> 63) != 0 ? s[at] : -s[at];
+    });
+    as_far += std::abs(flipped) >= std::abs(seen) - 1e-12;
+  }
+  return double(as_far) / double(how.resamples + 1);
+}
+
+}  // namespace
+
+StratifiedComparison compare_strata(std::span<const std::vector<double>> all, double quantum,
+                                    const Bootstrap& how) {
+  std::vector<std::vector<double>> strata;
+  StratifiedComparison out;
+  bool same = true;
+  double variance = 0;
+  for (const std::vector<double>& s : all) {
+    if (s.empty()) continue;
+    strata.push_back(s);
+    out.sessions += s.size();
+    same = same && std::all_of(s.begin(), s.end(), [](double d) { return d == 0; });
+    const double error = standard_error(s);
+    variance += error * error;
+  }
+  if (strata.empty()) return {{0, {-1, 1}}, 1, 0, std::nullopt};
+  out.difference.value =
+      mean_of_strata(strata, [](const std::vector<double>& s, size_t i) { return s[i]; });
+  const double value = out.difference.value;
+  const double least = out.sessions < 2 ? 1 : quantum * wilson(0, double(out.sessions)).high;
+  out.difference.interval = {value - least, value + least};
+  if (same || out.sessions < 2) {
+    out.detectable = least_detectable(double(out.sessions));
+    return out;
+  }
+  Random random(how.seed);
+  std::vector<double> resampled(how.resamples);
+  for (double& r : resampled) {
+    r = mean_of_strata(
+        strata, [&](const std::vector<double>& s, size_t) { return s[random.below(s.size())]; });
+  }
+  std::sort(resampled.begin(), resampled.end());
+  out.difference.interval = {std::min(value - least, quantile(resampled, 0.025)),
+                             std::max(value + least, quantile(resampled, 0.975))};
+  out.sign_flip = sign_flip_p(strata, out.difference.value, how);
+  out.detectable = (kZ + kZPower) * std::sqrt(variance) / double(strata.size());
+  return out;
+}
+
 std::vector<double> holm(std::span<const double> p) {
   std::vector<size_t> order(p.size());
   std::iota(order.begin(), order.end(), size_t{0});

@@ -73,6 +73,19 @@ struct Comparison {
 Comparison compare(std::span<const SessionScores> first, std::span<const SessionScores> second,
                    const Bootstrap& how = {});
 
+// Two runs over several tasks that count alike: strata[task] holds the differences second - first
+// of its sessions' means. Sessions are resampled within their task, then tasks averaged;
+// `sign_flip` is the two-sided p of a permutation test that swaps the runs session by session.
+// Where nothing differs the interval is Wilson's for no success among so many sessions.
+struct StratifiedComparison {
+  Estimate difference;
+  double sign_flip = 1;
+  size_t sessions = 0;
+  std::optional<double> detectable;  // at 80 % power, 5 % level
+};
+StratifiedComparison compare_strata(std::span<const std::vector<double>> strata, double quantum = 1,
+                                    const Bootstrap& how = {});
+
 // Holm's step-down correction: adjusted p in the order given.
 std::vector<double> holm(std::span<const double> p);
 

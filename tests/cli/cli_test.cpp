@@ -430,10 +430,43 @@ TEST(EvalCommand, MeasuresDivergence) {
       "eval --suite divergence --lengths 256 --instances 3 --json"
       " --policies 'store=f32;store=f16'");
   ASSERT_EQ(o.code, 0) << o.err;
-  ASSERT_EQ(o.parsed().size(), 2u);
-  EXPECT_EQ(o.parsed()[1]["positions"], "decode");
-  EXPECT_LT(o.parsed()[1]["kl"]["value"], 0.01);
+  const json prose = o.parsed()["prose"];
+  ASSERT_EQ(prose.size(), 2u);
+  EXPECT_EQ(prose[1]["positions"], "decode");
+  EXPECT_LT(prose[1]["kl"]["value"], 0.01);
   EXPECT_EQ(fathom("eval --suite divergence").code, 2);
+}
+
+TEST(EvalCommand, MeasuresThePerplexityOfBooks) {
+  const fs::path books = temporary() / "books";
+  fs::create_directories(books);
+  std::ofstream book(books / "rain.txt");
+  for (int i = 0; i < 300; ++i) book << "It rained for " << i << " days. The river rose again. ";
+  book.close();
+  const Outcome o =
+      fathom("eval --suite books --lengths 256 --instances 2 --json --books " + shell_word(books));
+  ASSERT_EQ(o.code, 0) << o.err;
+  const json prose = o.parsed()["prose"];
+  ASSERT_EQ(prose.size(), 2u);
+  EXPECT_EQ(prose[0]["positions"], "prefill");
+  EXPECT_EQ(prose[0]["windows"], 2);
+  EXPECT_EQ(prose[0]["kl"]["value"], 0);  // one policy against itself
+  EXPECT_NEAR(prose[0]["ln_perplexity"]["value"],
+              std::log(prose[0]["reference_perplexity"].get<double>()), 1e-9);
+}
+
+TEST(EvalCommand, CutsContextsOfOtherPeople) {
+  const fs::path data = temporary() / "long.jsonl";
+  json line = {{"id", "x"}, {"multi_turns", {{{"input", "What?"}, {"answer", "This"}}}}};
+  std::string context;
+  for (int i = 0; i < 900; ++i) context += "It rained in the valley. ";
+  line["context"] = context;
+  std::ofstream(data) << line.dump() << "\n";
+  const Outcome o = fathom("eval --layout scbench --task kv --ctx 512 --repeat 0 --json --data " +
+                           shell_word(data));
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_NE(o.err.find("cut: 1 of 1 contexts"), std::string::npos) << o.err;
+  EXPECT_EQ(o.parsed()["policies"][0]["tasks"][0]["cut_contexts"], 1);
 }
 
 TEST(EvalCommand, ExplainsWhatIsWrong) {

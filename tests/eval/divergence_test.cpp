@@ -4,7 +4,8 @@
 
 #include <cmath>
 
-#include "eval/library.h"
+#include "eval/checks.h"
+#include "eval/prose.h"
 #include "support/shared_data.h"
 
 namespace fathom::eval {
@@ -33,48 +34,134 @@ TEST(CompareLogits, IsZeroForEqualLogitsHoweverExtreme) {
   EXPECT_NEAR(compare_logits(p, shifted, 1).kl, 0, 1e-9);
 }
 
-std::shared_ptr<engine::Engine> load(const std::string& kv, size_t batch) {
+std::shared_ptr<engine::Engine> load(size_t batch) {
   ModelOptions options;
   options.threads = 1;
-  options.kv = kv;
+  options.kv = "store=f32";
   options.batch = batch;
   return engine::Engine::load(test::bundled_model(), options);
 }
-
-std::vector<std::vector<engine::TokenId>> texts(const engine::Engine& engine) {
-  std::vector<std::vector<engine::TokenId>> out;
-  const Library library;
-  for (uint64_t w = 0; w < 3; ++w) {
-    ProseStream prose(library, Random(w));
-    std::string text;
-    for (const std::string& s : prose.first(40)) text += s;
-    out.push_back(engine.tokenizer().encode(text));
-    out.back().resize(300);
-  }
-  return out;
+const engine::Engine& bundled() {
+  static const auto engine = load(512);
+  return *engine;
 }
 
-TEST(Divergence, OfDenseFromDenseIsNothing) {
-  const auto a = load("store=f32", 512), b = load("store=f32", 64);
-  const auto windows = texts(*a);
+std::vector<ForcedText> texts(size_t length = 300) {
+  return prose_windows(bundled(), Library(), 1, length, 3);
+}
+
+Divergence diverge(const std::string& from, const std::string& to, PositionSet set,
+                   size_t length = 300) {
+  return measure_divergence(make_subject(bundled(), from, Watch::kAlsoAll),
+                            make_subject(bundled(), to, Watch::kAlsoAll), texts(length), {set, 50});
+}
+
+TEST(Divergence, OfDenseFromDenseIsExactlyNothing) {
   for (const PositionSet set : {PositionSet::kPrefill, PositionSet::kDecode}) {
-    const Divergence d = measure_divergence(*a, *b, windows, {set, 50});
+    const Divergence d = diverge("store=f32", "store=f32", set);
     EXPECT_EQ(d.windows, 3u);
     EXPECT_EQ(d.tokens, 3u * (set == PositionSet::kDecode ? 50 : 149));
-    EXPECT_LT(std::abs(d.kl_max), 1e-6);
+    EXPECT_EQ(d.kl_max, 0);
     EXPECT_EQ(d.same_top.value, 1);
-    EXPECT_NEAR(d.nll_difference.value, 0, 1e-6);
+    EXPECT_EQ(d.nll_difference.value, 0);
     EXPECT_GT(d.reference_perplexity, 1.5);
+    EXPECT_EQ(d.perplexity(), std::exp(d.nll.value));
   }
+}
+
+TEST(Divergence, DoesNotChangeWhatItWatches) {
+  const auto windows = texts();
+  const DivergenceOptions options{PositionSet::kDecode, 50};
+  const Divergence d =
+      measure_divergence(make_subject(bundled(), "store=f32"),
+                         make_subject(bundled(), "store=f32", Watch::kAlsoAll), windows, options);
+  EXPECT_EQ(d.kl_max, 0);
+  EXPECT_FALSE(d.mass_recall);  // the reference was not watched
+}
+
+TEST(Divergence, OfOtherBatchesIsRounding) {
+  const auto other = load(64);
+  const Divergence d =
+      measure_divergence(make_subject(bundled(), "store=f32"), make_subject(*other, "store=f32"),
+                         texts(), {PositionSet::kDecode, 50});
+  EXPECT_LT(std::abs(d.kl_max), 1e-6);
 }
 
 TEST(Divergence, OfRoundedKeysIsSmallAndPositive) {
-  const auto a = load("store=f32", 512), b = load("store=bf16", 512);
-  const Divergence d = measure_divergence(*a, *b, texts(*a), {PositionSet::kDecode, 50});
+  const Divergence d = diverge("store=f32", "store=bf16", PositionSet::kDecode);
   EXPECT_GT(d.kl.value, 1e-8);
   EXPECT_LT(d.kl.value, 0.01);
   EXPECT_GE(d.kl_max, d.kl_p99);
   EXPECT_GE(d.kl_p99, d.kl_median);
+}
+
+TEST(Divergence, RecallsAllAttentionWhereEverythingIsRead) {
+  const Divergence d = diverge("store=f32", "store=bf16", PositionSet::kDecode);
+  ASSERT_TRUE(d.mass_recall);
+  EXPECT_NEAR(d.mass_recall->value, 1, 1e-5);  // 300 weights of f32, each off by half a unit
+}
+
+TEST(Divergence, OraclesRecallMoreAttentionThanLots) {
+  const auto recall = [](const std::string& policy) {
+    return diverge("store=f32", policy, PositionSet::kDecode, 1000).mass_recall->value;
+  };
+  const double oracle = recall("store=f32 fetch=oracle(budget=256)");
+  const double quest = recall("store=f32 fetch=quest(budget=256)");
+  const double lots = recall("store=f32 fetch=random(budget=256)");
+  EXPECT_LT(oracle, 1);
+  EXPECT_GE(oracle, quest - 0.02);  // quest's pages are smaller, and may fit better
+  EXPECT_GT(quest, lots);
+  // Of some 15 pages 3 by lot and the newest: at least these hold some.
+  EXPECT_GT(lots, 0.1);
+}
+
+TEST(Divergence, ForcesAnswersBehindTheirQuestions) {
+  Instance instance;
+  instance.suite = "needle";
+  instance.task = "facts";
+  instance.length_target = 512;
+  instance.context = "The code of the amber lantern is 58291. It rained all day in the valley.";
+  instance.turns.resize(1);
+  instance.turns[0].input = "What is the code of the amber lantern?";
+  instance.turns[0].answers = {"58291"};
+  const auto windows = answer_windows(bundled(), {&instance, 1}, 512, 10);
+  ASSERT_EQ(windows.size(), 1u);
+  EXPECT_EQ(bundled().tokenizer().decode(std::span(windows[0].tokens).subspan(windows[0].answer)),
+            "58291");
+  const Divergence same =
+      measure_divergence(make_subject(bundled(), "store=f32"), make_subject(bundled(), "store=f32"),
+                         windows, {PositionSet::kAnswer, 0});
+  EXPECT_EQ(same.tokens, windows[0].tokens.size() - windows[0].answer);
+  EXPECT_EQ(same.kl_max, 0);
+  // Without the page that holds the answer it is a surprise.
+  const Divergence lost =
+      measure_divergence(make_subject(bundled(), "store=f32"),
+                         make_subject(bundled(), "store=f32 keep=streaming(sinks=1,recent=4)"),
+                         windows, {PositionSet::kAnswer, 0});
+  EXPECT_GT(lost.kl.value, 1);
+}
+
+TEST(Prose, LinesAreReadAsTheyAreWritten) {
+  ProseLine l;
+  l.model = "m";
+  l.policy = "p";
+  l.reference = "r";
+  l.positions = "decode";
+  l.text = "prose";
+  l.result.windows = 3;
+  l.result.mass_recall = Estimate{0.5, {0.4, 0.6}};
+  const std::string line = prose_line(l);
+  EXPECT_EQ(prose_line(parse_prose(line, "x").at(0)), line);
+}
+
+TEST(BookWindows, AreSpreadOverTheBook) {
+  Book book{"b", {}};
+  for (int i = 0; i < 400; ++i) book.sentences.push_back("Sentence " + std::to_string(i) + ". ");
+  const auto windows = book_windows(bundled(), book, 256, 3);
+  ASSERT_EQ(windows.size(), 3u);
+  EXPECT_TRUE(bundled().tokenizer().decode(windows[0].tokens).starts_with("Sentence 0."));
+  EXPECT_NE(bundled().tokenizer().decode(windows[2].tokens).find("Sentence 39"), std::string::npos);
+  EXPECT_TRUE(book_windows(bundled(), book, 100000, 3).empty());
 }
 
 }  // namespace

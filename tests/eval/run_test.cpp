@@ -26,6 +26,13 @@ const std::shared_ptr<engine::Engine>& bundled() {
   return engine;
 }
 
+std::vector<QueryResult> run(const Instance& instance, AskMode mode,
+                             const std::string& policy = "store=f32") {
+  RunOptions options;
+  options.mode = mode;
+  return run_instance(make_subject(*bundled(), policy), instance, options);
+}
+
 Instance facts_instance(size_t index, size_t length = 1024) {
   static const Library library;
   const Meter meter{[](std::string_view t) { return bundled()->tokenizer().encode(t).size(); },
@@ -48,8 +55,7 @@ std::vector<std::string> outputs(const std::vector<QueryResult>& results) {
 TEST(RunInstance, FindsFactsInTheTextTheModelWasTrainedFor) {
   double right = 0;
   for (size_t i = 0; i < 4; ++i) {
-    for (const QueryResult& r :
-         run_instance(bundled(), facts_instance(i), AskMode::kMultiRequest)) {
+    for (const QueryResult& r : run(facts_instance(i), AskMode::kMultiRequest)) {
       right += r.score;
     }
   }
@@ -59,15 +65,14 @@ TEST(RunInstance, FindsFactsInTheTextTheModelWasTrainedFor) {
 TEST(RunInstance, RequestsAnswerAsSingleQuestionsDo) {
   // With the dense policy a shared beginning changes no bit.
   const Instance i = facts_instance(1);
-  EXPECT_EQ(outputs(run_instance(bundled(), i, AskMode::kMultiRequest)),
-            outputs(run_instance(bundled(), i, AskMode::kSingle)));
+  EXPECT_EQ(outputs(run(i, AskMode::kMultiRequest)), outputs(run(i, AskMode::kSingle)));
 }
 
 TEST(RunInstance, RequestsDoNotSeeEachOther) {
   Instance i = facts_instance(2);
-  const auto forward = outputs(run_instance(bundled(), i, AskMode::kMultiRequest));
+  const auto forward = outputs(run(i, AskMode::kMultiRequest));
   std::reverse(i.turns.begin(), i.turns.end());
-  auto backward = outputs(run_instance(bundled(), i, AskMode::kMultiRequest));
+  auto backward = outputs(run(i, AskMode::kMultiRequest));
   std::reverse(backward.begin(), backward.end());
   EXPECT_EQ(forward, backward);
 }
@@ -75,20 +80,24 @@ TEST(RunInstance, RequestsDoNotSeeEachOther) {
 TEST(RunInstance, ReadsTheContextOnce) {
   const Instance i = facts_instance(0);
   for (const AskMode mode : {AskMode::kMultiRequest, AskMode::kMultiTurn}) {
-    const auto results = run_instance(bundled(), i, mode);
+    const auto results = run(i, mode);
     ASSERT_EQ(results.size(), 5u);
     EXPECT_GT(results[0].read_tokens, 800u);
     for (size_t t = 1; t < 5; ++t) EXPECT_LT(results[t].read_tokens, 100u);
   }
-  for (const QueryResult& r : run_instance(bundled(), i, AskMode::kSingle)) {
+  for (const QueryResult& r : run(i, AskMode::kSingle)) {
     EXPECT_GT(r.read_tokens, 800u);
   }
 }
 
 TEST(RunInstance, LeavesNoPagesBehind) {
-  const size_t before = bundled()->runner().pages().free_bytes();
-  run_instance(bundled(), facts_instance(0), AskMode::kMultiTurn);
-  EXPECT_EQ(bundled()->runner().pages().free_bytes(), before);
+  const Subject subject = make_subject(*bundled(), "store=f32");
+  RunOptions options;
+  for (const AskMode mode : {AskMode::kMultiTurn, AskMode::kMultiRequest}) {
+    options.mode = mode;
+    run_instance(subject, facts_instance(0), options);
+    EXPECT_EQ(subject.engine->runner().pages().stats().used_bytes, 0u);
+  }
 }
 
 TEST(QuestionPrompt, HoldsTheGoldAnswersOfEarlierTurns) {
@@ -103,7 +112,7 @@ TEST(QuestionPrompt, HoldsTheGoldAnswersOfEarlierTurns) {
 TEST(RunInstance, FitsTheContextItWasMeasuredFor) {
   const Instance i = facts_instance(0, 4096);
   EXPECT_EQ(bundled()->context(), 4096u);
-  EXPECT_EQ(run_instance(bundled(), i, AskMode::kMultiTurn).size(), 5u);
+  EXPECT_EQ(run(i, AskMode::kMultiTurn).size(), 5u);
 }
 
 std::vector<ResultLine> lines_of(const std::string& policy, int sessions, int right) {
@@ -130,12 +139,14 @@ TEST(Report, ComparesPoliciesInPairs) {
   auto lines = lines_of("dense", 100, 90);
   const auto others = lines_of("lossy", 100, 60);
   lines.insert(lines.end(), others.begin(), others.end());
-  const Report report = make_report(lines);
+  const Report report = make_report({lines});
   ASSERT_EQ(report.policies.size(), 2u);
   EXPECT_DOUBLE_EQ(report.policies[0].mean.value, 0.9);
   EXPECT_EQ(report.policies[0].cost.prefill_tokens_per_second, 2000);
-  EXPECT_NEAR(report.against_first[0].difference.value, -0.3, 1e-12);
-  EXPECT_TRUE(report.against_first[0].seen());
+  const AgainstFirst& against = *report.policies[1].against_first;
+  EXPECT_NEAR(against.difference.difference.value, -0.3, 1e-12);
+  // 30 discordant pairs, all one way: 2 * 2^-30.
+  EXPECT_NEAR(*against.mcnemar, std::ldexp(1.0, -29), 1e-15);
   const std::string text = report_text(report);
   EXPECT_THAT(text, HasSubstr("(2) lossy"));
   EXPECT_THAT(text, HasSubstr("difference -30.0 points"));
@@ -144,8 +155,8 @@ TEST(Report, ComparesPoliciesInPairs) {
 TEST(Report, LeavesOutSessionsThatAreNotComplete) {
   auto lines = lines_of("dense", 3, 3);
   lines[1].turns = 2;
-  EXPECT_EQ(make_report(lines).policies[0].cells[0].sessions.size(), 2u);
-  EXPECT_EQ(report_text(make_report({})), "no results\n");
+  EXPECT_EQ(make_report({lines}).policies[0].cells[0].sessions.size(), 2u);
+  EXPECT_EQ(report_text(make_report({std::span<const ResultLine>()})), "no results\n");
 }
 
 TEST(Results, AreReadAsTheyAreWritten) {

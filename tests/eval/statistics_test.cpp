@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace fathom::eval {
 namespace {
 
@@ -116,6 +118,44 @@ TEST(Compare, EqualRunsAreNotProofOfEquality) {
   EXPECT_TRUE(many.not_worse_by(0.02));
   const std::vector<SessionScores> one = {{1, 1, 1}}, other = {{0, 0, 0}};
   EXPECT_FALSE(compare(one, other).seen());  // one session says nothing
+}
+
+TEST(CompareStrata, AveragesTasksNotSessions) {
+  // Task one: all sessions lose half; task two, with more sessions, loses nothing.
+  const std::vector<std::vector<double>> strata = {std::vector<double>(10, -0.5),
+                                                   std::vector<double>(40, 0.0)};
+  const StratifiedComparison c = compare_strata(strata, 0.2);
+  EXPECT_DOUBLE_EQ(c.difference.value, -0.25);
+  EXPECT_EQ(c.sessions, 50u);
+  // No spread within tasks: what Wilson allows for 0 of 50, one question of five each.
+  const double least = 0.2 * wilson(0, 50).high;
+  EXPECT_NEAR(least, 0.2 * 0.0714, 1e-4);
+  EXPECT_NEAR(c.difference.interval.low, -0.25 - least, 1e-12);
+  EXPECT_NEAR(c.difference.interval.high, -0.25 + least, 1e-12);
+  // Signs of ten equal sessions: as far only where all flip the same way, 2 of 1024.
+  EXPECT_NEAR(c.sign_flip, 2.0 / 1024, 0.003);
+}
+
+TEST(CompareStrata, SaysWhatEqualRunsCannotShow) {
+  const std::vector<std::vector<double>> same = {std::vector<double>(30, 0.0)};
+  const StratifiedComparison c = compare_strata(same, 1);
+  EXPECT_EQ(c.difference.value, 0);
+  EXPECT_EQ(c.sign_flip, 1);
+  EXPECT_NEAR(c.difference.interval.high, 0.1135, 0.0001);  // Wilson's for 0 of 30: 3.84 / 33.84
+  ASSERT_TRUE(c.detectable);
+  const StratifiedComparison none = compare_strata({}, 1);
+  EXPECT_EQ(none.sessions, 0u);
+  EXPECT_EQ(none.difference.interval.low, -1);
+}
+
+TEST(CompareStrata, KnowsItsPower) {
+  // +0.5 and -0.5 in turn: standard deviation 0.5130 over 20, error 0.1147, twice in the mean.
+  std::vector<double> s;
+  for (int i = 0; i < 20; ++i) s.push_back(i % 2 == 0 ? 0.5 : -0.5);
+  const std::vector<std::vector<double>> strata = {s, s};
+  const StratifiedComparison c = compare_strata(strata, 1);
+  EXPECT_NEAR(*c.detectable, 2.8016 * 0.1147 * std::sqrt(2.0) / 2, 0.001);
+  EXPECT_GT(c.sign_flip, 0.9);
 }
 
 TEST(Holm, StepsDown) {

@@ -1,0 +1,141 @@
+// What `fathom eval` shows of a run: in the terminal, as JSON, as a page; now or later.
+#include <filesystem>
+#include <fstream>
+
+#include "base/cpu.h"
+#include "base/error.h"
+#include "cli/eval.h"
+#include "cli/result_files.h"
+#include "engine/text_file.h"
+#include "eval/html/page.h"
+#include "eval/score/text.h"
+
+namespace fathom::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string quoted(const std::string& word) {
+  return word.find_first_of(" ;()<>&|\"'$") == std::string::npos ? word : "\"" + word + "\"";
+}
+
+// The command that gives these results again.
+std::string command_of(const EvalArgs& args) {
+  std::string out = "fathom eval";
+  const auto add = [&](const char* option, const std::string& value) {
+    if (!value.empty()) out += fmt::format(" {} {}", option, quoted(value));
+  };
+  if (!args.model.model.empty()) out += " " + quoted(fs::path(args.model.model).filename());
+  if (args.data.empty()) {
+    add("--suite", args.suite);
+    add("--lengths", args.lengths);
+    add("--seed", std::to_string(args.seed));
+    if (args.instances > 0) add("--instances", std::to_string(args.instances));
+    if (args.turns != 5) add("--turns", std::to_string(args.turns));
+  } else {
+    add("--data", fs::path(args.data).filename());
+  }
+  if (!args.books.empty()) add("--books", fs::path(args.books).filename());
+  add("--policies", args.policies);
+  if (args.controls > 0) add("--controls", std::to_string(args.controls));
+  if (args.mode != "multi-request") add("--mode", args.mode);
+  if (args.ungated) out += " --ungated";
+  if (args.repeat != 3) add("--repeat", std::to_string(args.repeat));
+  add("--kv", args.model.kv);
+  if (args.model.context > 0) add("--ctx", std::to_string(args.model.context));
+  if (args.model.threads > 0) add("--threads", std::to_string(args.model.threads));
+  return out + " -o DIR";
+}
+
+}  // namespace
+
+Json run_json(const EvalArgs& args, const engine::Engine& engine) {
+  const model::Config& c = engine.model().config();
+  return {{"model", fs::path(args.model.path()).filename().string()},
+          {"architecture", engine.checkpoint().metadata().text("general.architecture", "")},
+          {"layers", c.layers},
+          {"heads", c.heads},
+          {"kv_heads", c.kv_heads},
+          {"head_dim", c.head_dim},
+          {"context", engine.context()},
+          {"cpu", cpu_name()},
+          {"instruction_set", std::string(engine.runner().kernels().name)},
+          {"threads", const_cast<engine::Engine&>(engine).runner().threads().size()},
+          {"suite", args.suite},
+          {"lengths", args.lengths},
+          {"seed", args.seed},
+          {"mode", args.mode},
+          {"text", args.books.empty() ? "generated prose" : "books that the user named"},
+          {"command", command_of(args)}};
+}
+
+void show_report(const EvalArgs& args, const eval::Report& report, const Json& run) {
+  Json all = run;
+  all.update(eval::report_json(report));
+  if (!args.output.empty()) {
+    write_file(args.output + "/run.json", run.dump(2) + "\n");
+    write_file(args.output + "/results.json",
+               all.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+    write_file(args.output + "/report.html", eval::report_page(report, run));
+  }
+  if (args.json) {
+    print_json(all);
+    return;
+  }
+  print_now(eval::report_text(report));
+  if (!args.output.empty()) fmt::print(stderr, "report: {}/report.html\n", args.output);
+}
+
+int eval_report(const EvalArgs& args) {
+  EvalArgs with = args;
+  with.output = args.report;
+  const ResultFiles files(args.report, true);
+  const std::string path = args.report + "/run.json";
+  const Json run =
+      fs::exists(path) ? Json::parse(engine::read_text_file(path), nullptr, false) : Json::object();
+  if (!run.is_object()) throw bad_file(path, "is no JSON object");
+  show_report(with, eval::make_report({files.results, files.prose, files.costs, args.margin / 100}),
+              run);
+  return 0;
+}
+
+SuiteChoice parse_suite(const std::string& text) {
+  SuiteChoice out;
+  for (const std::string_view part : eval::split(text, ", ")) {
+    if (part == "divergence") {
+      out.divergence = true;
+    } else if (part == "books") {
+      out.books = true;
+    } else {
+      if (part == "all") out.divergence = true;
+      out.tasks += (out.tasks.empty() ? "" : ",") + std::string(part);
+    }
+  }
+  return out;
+}
+
+eval::Library eval_library(const EvalArgs& args) {
+  return args.books.empty() ? eval::Library() : eval::Library::from_folder(args.books);
+}
+
+std::vector<std::string> policy_lines(const EvalArgs& args) {
+  std::string text = args.policies;
+  if (fs::is_regular_file(text)) {
+    text.clear();
+    const std::string file = engine::read_text_file(args.policies);
+    for (const std::string_view line : eval::split(file, "\n")) {
+      text += std::string(line.substr(0, line.find('#'))) + ";";
+    }
+  }
+  std::vector<std::string> out;
+  for (const std::string_view p : eval::split(text, ";")) {
+    if (!eval::trim(p).empty()) out.emplace_back(eval::trim(p));
+  }
+  if (out.empty()) out.push_back(args.model.kv);
+  if (args.controls > 0) {
+    for (std::string& line : eval::control_lines(args.controls)) out.push_back(std::move(line));
+  }
+  return out;
+}
+
+}  // namespace fathom::cli

@@ -1,0 +1,147 @@
+#include "eval/cost.h"
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "eval/json_lines.h"
+#include "eval/sequence.h"
+
+namespace fathom::eval {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t n = values.size();
+  return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+}  // namespace
+
+CostLine measure_cost(const Subject& subject, std::span<const engine::TokenId> tokens,
+                      size_t length, const CostOptions& options) {
+  FATHOM_CHECK(tokens.size() >= length + options.question + options.steps);
+  engine::Engine& engine = *subject.engine;
+  kv::Attender& attender = engine.runner().attender();
+  CostLine out;
+  out.policy = subject.policy();
+  out.length = length;
+  out.steps = options.steps;
+  attender.reset_account();
+  const auto start = Clock::now();
+  Sequence text(engine);
+  text.read(tokens.first(length));
+  likeliest(text.logits());
+  out.first_token_seconds = seconds_since(start);
+  out.prompt_read =
+      attender.account().causal > 0 ? attender.account().visited / attender.account().causal : 1.0;
+  out.peak_kv_bytes = engine.runner().pages().stats().peak_bytes;
+  {
+    // As a conversation goes on: the question is read in one step.
+    kv::SequenceCache fork = text.cache().fork();
+    const auto asked = Clock::now();
+    const engine::StepPart part{&fork, tokens.subspan(length, options.question)};
+    likeliest(engine.runner().step({&part, 1}));
+    out.warm_seconds = seconds_since(asked);
+  }
+  attender.reset_account();
+  std::vector<double> steps;
+  for (size_t i = 0; i < options.steps; ++i) {
+    const auto begun = Clock::now();
+    text.append(tokens.subspan(length + i, 1));
+    steps.push_back(seconds_since(begun));
+  }
+  out.keys_read = attender.fetch_account().share();
+  std::sort(steps.begin(), steps.end());
+  out.step_seconds = median(steps);
+  out.step_p99 = steps[static_cast<size_t>(0.99 * double(steps.size() - 1) + 0.5)];
+  out.kv_bytes = text.cache().bytes();
+  return out;
+}
+
+std::string cost_line(const CostLine& l) {
+  const nlohmann::ordered_json json = {{"model", l.model},
+                                       {"policy", l.policy},
+                                       {"length", l.length},
+                                       {"run", l.run},
+                                       {"first_token_seconds", l.first_token_seconds},
+                                       {"warm_seconds", l.warm_seconds},
+                                       {"step_seconds", l.step_seconds},
+                                       {"step_p99", l.step_p99},
+                                       {"steps", l.steps},
+                                       {"kv_bytes", l.kv_bytes},
+                                       {"peak_kv_bytes", l.peak_kv_bytes},
+                                       {"prompt_read", l.prompt_read},
+                                       {"keys_read", l.keys_read}};
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::vector<CostLine> parse_costs(std::string_view text, const std::string& source) {
+  std::vector<CostLine> out;
+  each_json_line(text, source, [&](const file::JsonView& object) {
+    const auto positive = [&](const char* key) {
+      const double v = object.require(key).as_number();
+      if (!(v > 0)) throw bad_file(object.source(), "'{}' is {}, not above 0", key, v);
+      return v;
+    };
+    CostLine& l = out.emplace_back();
+    l.model = object.text("model").value_or("");
+    l.policy = object.require_text("policy");
+    l.length = static_cast<size_t>(positive("length"));
+    l.run = size_of(object, "run");
+    l.first_token_seconds = positive("first_token_seconds");
+    l.warm_seconds = positive("warm_seconds");
+    l.step_seconds = positive("step_seconds");
+    l.step_p99 = positive("step_p99");
+    l.steps = size_of(object, "steps");
+    l.kv_bytes = static_cast<size_t>(positive("kv_bytes"));
+    l.peak_kv_bytes = static_cast<size_t>(positive("peak_kv_bytes"));
+    l.prompt_read = object.number("prompt_read").value_or(1);
+    l.keys_read = object.number("keys_read").value_or(1);
+  });
+  return out;
+}
+
+std::optional<CostSummary> summarize_costs(std::span<const CostLine> lines,
+                                           std::string_view policy) {
+  std::vector<const CostLine*> own;
+  for (const CostLine& l : lines) {
+    if (l.policy != policy || (!own.empty() && l.length < own[0]->length)) continue;
+    if (!own.empty() && l.length > own[0]->length) own.clear();
+    own.push_back(&l);
+  }
+  if (own.empty()) return std::nullopt;
+  const auto values = [&](auto member) {
+    std::vector<double> out;
+    for (const CostLine* l : own) out.push_back(double(l->*member));
+    std::sort(out.begin(), out.end());
+    return out;
+  };
+  CostSummary s;
+  s.length = own[0]->length;
+  s.runs = own.size();
+  const auto first = values(&CostLine::first_token_seconds);
+  s.first_token_seconds = median(first);
+  s.first_token_least = first.front();
+  s.first_token_most = first.back();
+  s.warm_seconds = median(values(&CostLine::warm_seconds));
+  const auto step = values(&CostLine::step_seconds);
+  s.step_seconds = median(step);
+  s.step_least = step.front();
+  s.step_most = step.back();
+  s.step_p99 = median(values(&CostLine::step_p99));
+  s.kv_bytes = median(values(&CostLine::kv_bytes));
+  s.peak_kv_bytes = median(values(&CostLine::peak_kv_bytes));
+  s.prompt_read = median(values(&CostLine::prompt_read));
+  s.keys_read = median(values(&CostLine::keys_read));
+  return s;
+}
+
+}  // namespace fathom::eval

@@ -1,0 +1,46 @@
+#include "eval/html/page.h"
+
+#include "eval/html/assets.h"
+#include "eval/html/markup.h"
+#include "eval/html/sections.h"
+
+namespace fathom::eval {
+namespace {
+
+std::string name_of(const nlohmann::ordered_json& run) {
+  const auto it = run.find("model");
+  return it != run.end() && it->is_string() ? it->get<std::string>() : "a model";
+}
+
+std::string header(const Report& report, const nlohmann::ordered_json& run) {
+  size_t questions = 0;
+  for (const PolicyReport& p : report.policies) questions += p.cost.questions;
+  std::string out = fmt::format(
+      "<header><p class=\"kicker\">fathom eval</p>\n<h1>What every shortcut costs {}</h1>\n",
+      html::escape(name_of(run)));
+  if (!report.policies.empty()) {
+    out += fmt::format(
+        "<p class=\"lead\">{} cache policies on the same questions, {} answers in all, each beside "
+        "({}) {}.</p>\n",
+        report.policies.size(), questions, 1, html::escape(short_line(report.policies[0].policy)));
+  }
+  return out + html::summary_cards(report) + "</header>\n";
+}
+
+}  // namespace
+
+std::string report_page(const Report& report, const nlohmann::ordered_json& run) {
+  std::string out = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
+  out += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
+  out += fmt::format("<title>{}: what shortcuts cost</title>\n", html::escape(name_of(run)));
+  out += fmt::format("<style>{}</style>\n</head>\n<body>\n<main>\n", html::style());
+  out += header(report, run) + html::frontier_charts(report) + html::policy_table(report) +
+         html::needle_maps(report) + html::task_tables(report) + html::turn_table(report) +
+         html::prose_tables(report) + html::check_table(report) + html::descriptions(report) +
+         html::provenance(report, run);
+  out += "<footer>Written by fathom eval. This page loads nothing.</footer>\n";
+  out += fmt::format("</main>\n<script>{}</script>\n</body>\n</html>\n", html::script());
+  return out;
+}
+
+}  // namespace fathom::eval

@@ -1,0 +1,118 @@
+#include "eval/prose.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "eval/json_lines.h"
+
+namespace fathom::eval {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using engine::TokenId;
+
+Json estimate(const Estimate& e) {
+  return {{"value", e.value}, {"low", e.interval.low}, {"high", e.interval.high}};
+}
+
+Estimate read_estimate(const file::JsonView& object, const char* key) {
+  const file::JsonView e = object.require(key);
+  return {e.require("value").as_number(),
+          {e.require("low").as_number(), e.require("high").as_number()}};
+}
+
+}  // namespace
+
+std::string prose_line(const ProseLine& l) {
+  const Divergence& d = l.result;
+  Json json = {{"model", l.model},
+               {"policy", l.policy},
+               {"reference", l.reference},
+               {"length", l.length},
+               {"positions", l.positions},
+               {"text", l.text},
+               {"seed", l.seed},
+               {"asked", l.asked},
+               {"windows", d.windows},
+               {"tokens", d.tokens},
+               {"kl", estimate(d.kl)},
+               {"kl_median", d.kl_median},
+               {"kl_p99", d.kl_p99},
+               {"kl_max", d.kl_max},
+               {"same_top", estimate(d.same_top)},
+               {"ln_perplexity_difference", estimate(d.nll_difference)},
+               {"ln_perplexity", estimate(d.nll)},
+               {"delta_p_rms", d.delta_p_rms},
+               {"reference_perplexity", d.reference_perplexity}};
+  if (d.mass_recall) json["attention_mass_recall"] = estimate(*d.mass_recall);
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::vector<ProseLine> parse_prose(std::string_view text, const std::string& source) {
+  std::vector<ProseLine> out;
+  each_json_line(text, source, [&](const file::JsonView& object) {
+    ProseLine& l = out.emplace_back();
+    l.model = object.text("model").value_or("");
+    l.policy = object.require_text("policy");
+    l.reference = object.require_text("reference");
+    l.length = size_of(object, "length");
+    l.positions = object.require_text("positions");
+    l.text = object.require_text("text");
+    const auto seed = object.find("seed");
+    if (seed && seed->json().is_number_unsigned()) l.seed = seed->json().get<uint64_t>();
+    l.asked = size_of(object, "asked");
+    Divergence& d = l.result;
+    d.windows = size_of(object, "windows");
+    d.tokens = size_of(object, "tokens");
+    d.kl = read_estimate(object, "kl");
+    d.kl_median = object.require("kl_median").as_number();
+    d.kl_p99 = object.require("kl_p99").as_number();
+    d.kl_max = object.require("kl_max").as_number();
+    d.same_top = read_estimate(object, "same_top");
+    d.nll_difference = read_estimate(object, "ln_perplexity_difference");
+    d.nll = read_estimate(object, "ln_perplexity");
+    d.delta_p_rms = object.require("delta_p_rms").as_number();
+    d.reference_perplexity = object.require("reference_perplexity").as_number();
+    if (object.find("attention_mass_recall")) {
+      d.mass_recall = read_estimate(object, "attention_mass_recall");
+    }
+  });
+  return out;
+}
+
+std::vector<ForcedText> prose_windows(const engine::Engine& engine, const Library& library,
+                                      uint64_t seed, size_t length, size_t count) {
+  std::vector<ForcedText> out;
+  for (size_t w = 0; w < count; ++w) {
+    ProseStream prose(library, Random(mix_seeds({seed, length, w})));
+    std::string text;
+    std::vector<TokenId> tokens;
+    for (size_t next = 0; tokens.size() < length;) {
+      const size_t wanted = text.size() + 8 * (length - tokens.size());
+      while (text.size() < wanted) text += prose.at(next++);
+      tokens = engine.tokenizer().encode(text);
+    }
+    tokens.resize(length);
+    out.push_back({.tokens = std::move(tokens)});
+  }
+  return out;
+}
+
+std::vector<ForcedText> book_windows(const engine::Engine& engine, const Book& book, size_t length,
+                                     size_t count) {
+  std::string text;
+  for (const std::string& s : book.sentences) text += s;
+  const std::vector<TokenId> tokens = engine.tokenizer().encode(text);
+  std::vector<ForcedText> out;
+  if (tokens.size() < length) return out;
+  const size_t room = tokens.size() - length;
+  const size_t most = std::min(count, tokens.size() / length);
+  for (size_t w = 0; w < most; ++w) {
+    const size_t at = most == 1 ? 0 : room / (most - 1) * w;
+    const auto begin = tokens.begin() + static_cast<std::ptrdiff_t>(at);
+    out.push_back({.tokens = {begin, begin + static_cast<std::ptrdiff_t>(length)}});
+  }
+  return out;
+}
+
+}  // namespace fathom::eval

@@ -1,0 +1,206 @@
+// The page: well-formed, self-contained, and deaf to what names try.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "eval/html/chart.h"
+#include "eval/html/markup.h"
+#include "eval/html/page.h"
+#include "eval/html/sections.h"
+#include "support/shared_data.h"
+
+namespace fathom::eval {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kHostile =
+    "</script><script>alert(1)</script>\"'&<img src=x onerror=y>\x01\xFF";
+
+TEST(Escape, LeavesNothingThatMarkupReads) {
+  const std::string e = html::escape(kHostile);
+  EXPECT_EQ(e.find_first_of("<>\"'\x01\xFF"), std::string::npos);
+  EXPECT_EQ(html::escape("a & b"), "a &amp; b");
+  EXPECT_EQ(html::escape("\xC3"), "\xEF\xBF\xBD");  // half a character
+  EXPECT_EQ(html::escape("é"), "é");
+}
+
+// Elements are closed in the order in which they were opened; returns what is wrong, or "".
+std::string wrong_nesting(const std::string& page) {
+  const std::set<std::string> empty = {"meta", "line", "rect", "circle", "polygon", "path"};
+  std::vector<std::string> open;
+  for (size_t at = 0; (at = page.find('<', at)) != std::string::npos;) {
+    const size_t end = page.find('>', at);
+    if (end == std::string::npos) return "an open tag at the end";
+    const std::string tag = page.substr(at + 1, end - at - 1);
+    at = end + 1;
+    if (tag[0] == '!') continue;
+    const std::string name =
+        tag.substr(tag[0] == '/', tag.find_first_of(" \n/", 1) - (tag[0] == '/'));
+    if (std::count(tag.begin(), tag.end(), '"') % 2 != 0) return "quotes in <" + tag + ">";
+    if (tag[0] == '/') {
+      if (open.empty() || open.back() != name) return "</" + name + "> closes nothing";
+      open.pop_back();
+    } else if (empty.count(name) == 0) {
+      open.push_back(name);
+      if (name == "script" || name == "style") at = page.find("</" + name + ">", at);
+    }
+  }
+  return open.empty() ? "" : "<" + open.back() + "> stays open";
+}
+
+ResultLine answered(const std::string& policy, const std::string& task, int i, double score) {
+  ResultLine l;
+  l.model = kHostile;
+  l.policy = policy;
+  l.mode = "multi-request";
+  l.suite = "needle";
+  l.task = task;
+  l.id = task + std::to_string(i);
+  l.length = 1024;
+  l.depth = 0.1 * (i % 10);
+  l.result.score = score;
+  l.result.gold_kept = score;
+  l.result.gold_layers = score;
+  l.result.chosen = score > 0;
+  l.result.choices = 8;
+  return l;
+}
+
+CostLine timed(const std::string& policy, double factor) {
+  CostLine c;
+  c.policy = policy;
+  c.length = 1024;
+  c.first_token_seconds = 0.5 * factor;
+  c.warm_seconds = 0.1;
+  c.step_seconds = c.step_p99 = 0.001 * factor;
+  c.kv_bytes = c.peak_kv_bytes = static_cast<size_t>(1e6 * factor);
+  return c;
+}
+
+struct Made {
+  std::vector<ResultLine> lines;
+  std::vector<ProseLine> prose;
+  std::vector<CostLine> costs;
+  Report report() const { return make_report({lines, prose, costs}); }
+};
+
+Made made() {
+  Made m;
+  const std::string policies[] = {"prefill=dense keep=all store=f32 fetch=all",
+                                  "prefill=dense keep=snapkv(budget=64) store=f32 fetch=all",
+                                  kHostile};
+  for (size_t p = 0; p < 3; ++p) {
+    for (int i = 0; i < 40; ++i) {
+      m.lines.push_back(answered(policies[p], "needle", i, i % 10 != 0 && p != 1 ? 1 : 0));
+      if (p == 0) m.lines.push_back(answered(policies[p], kHostile, i, 0));
+    }
+    m.costs.push_back(timed(policies[p], p == 0 ? 1 : 0.25 * double(p)));
+    ProseLine l;
+    l.policy = policies[p];
+    l.reference = policies[0];
+    l.positions = "decode";
+    l.text = kHostile;
+    l.result.windows = 3;
+    if (p > 0) m.prose.push_back(l);
+  }
+  ResultLine check = answered(policies[0], "needle", 0, 1);
+  check.mode = kClosedBook;
+  m.lines.push_back(check);
+  return m;
+}
+
+TEST(ReportPage, IsWellFormedAndSelfContained) {
+  const nlohmann::ordered_json run = {{"model", kHostile}, {"command", kHostile}, {"cpu", "c"}};
+  const std::string page = report_page(made().report(), run);
+  EXPECT_EQ(wrong_nesting(page), "");
+  EXPECT_THAT(page, Not(HasSubstr("alert(1)</script>")));
+  EXPECT_THAT(page, Not(HasSubstr("<img")));
+  for (const char* outside : {"http://", "https://", "src=\"", "@import", "url(", "<link"}) {
+    EXPECT_EQ(page.find(outside), std::string::npos) << outside;
+  }
+  EXPECT_THAT(page, HasSubstr("prefers-color-scheme: dark"));
+  for (const char* id :
+       {"frontier", "policies", "needles", "tasks", "predictions", "checks", "methods", "how"}) {
+    EXPECT_THAT(page, HasSubstr(fmt::format("<section id=\"{}\">", id)));
+  }
+}
+
+TEST(ReportPage, ShowsWhatIsThere) {
+  EXPECT_EQ(wrong_nesting(report_page(make_report({}), {})), "");
+  const std::string page = report_page(made().report(), {});
+  EXPECT_THAT(page, HasSubstr("keep=snapkv(budget=64)"));
+  EXPECT_THAT(page, HasSubstr("1 tasks and lengths that this model cannot do"));
+}
+
+TEST(Report, RanksOnlyWhatTheFirstPolicyCanDo) {
+  const Report r = made().report();
+  ASSERT_EQ(r.policies.size(), 3u);
+  EXPECT_EQ(r.policies[0].counted, 1u);  // the needle; the hostile task is beyond it
+  EXPECT_DOUBLE_EQ(r.policies[0].mean.value, 0.9);
+  EXPECT_EQ(r.policies[1].mean.value, 0);
+  EXPECT_LT(r.policies[1].against_first->holm, 0.001);
+  EXPECT_EQ(r.policies[2].against_first->p, 1);
+  // 0 of 40 differ: Wilson's end is 8.8 points, so 2 cannot be promised.
+  EXPECT_FALSE(r.policies[2].against_first->not_worse);
+  EXPECT_THAT(r.policies[2].against_first->verdict, HasSubstr("no difference seen"));
+}
+
+TEST(Report, PutsPoliciesOnTheFrontierOrBehindOthers) {
+  const Report r = made().report();
+  using Place = Frontier::Place;
+  for (const Frontier& f : r.frontiers) {
+    // The cheapest knows nothing but costs least; the third is as good as the first for half.
+    EXPECT_EQ(f.places[1], Place::kOn) << f.axis;
+    EXPECT_EQ(f.places[2], Place::kOn) << f.axis;
+  }
+}
+
+TEST(Gate, AsksForMoreThanChance) {
+  EXPECT_TRUE(passes_gate({0.8, wilson(40, 50)}, 0.25, Measure::kAnswer));
+  EXPECT_FALSE(passes_gate({0.8, wilson(4, 5)}, 0.25, Measure::kAnswer));  // 37.6 to 96.4
+  EXPECT_FALSE(passes_gate({0.5, wilson(50, 100)}, 0, Measure::kAnswer));  // under 60
+  EXPECT_TRUE(passes_gate({0.5, wilson(50, 100)}, 0.125, Measure::kChoice));
+}
+
+TEST(Chart, DrawsTheFrontierAsSteps) {
+  html::Chart c{"t", "x", [](double v) { return std::to_string(v); }, true, {}};
+  EXPECT_EQ(html::chart(c), "");
+  c.points = {{1, "dense", "one", 4, 0.9, 0.8, 1.0, true},
+              {2, "keep", "two", 1, 0.5, 0.4, 0.6, true},
+              {3, "fetch", kHostile, 2, 0.2, 0.1, 0.3, false}};
+  const std::string svg = html::chart(c);
+  EXPECT_EQ(wrong_nesting(svg), "");
+  EXPECT_THAT(svg, HasSubstr("class=\"frontier\" d=\"M"));
+  EXPECT_THAT(svg, HasSubstr("<title>one</title>"));
+}
+
+TEST(FamilyOf, NamesTheStageThatDiffers) {
+  EXPECT_EQ(html::family_of("prefill=dense keep=all store=f16 fetch=all"), "dense");
+  EXPECT_EQ(html::family_of("prefill=dense keep=all store=q8(tail=64) fetch=all"), "store");
+  EXPECT_EQ(html::family_of("prefill=dense keep=snapkv(budget=9) store=q8 fetch=all"), "mixed");
+  EXPECT_EQ(html::family_of("keep=gold(budget=9) store=f32"), "control");
+  EXPECT_EQ(html::family_of("store=bf16 fetch=quest"), "fetch");
+}
+
+TEST(Costs, AreMediansAtTheLongestLength) {
+  std::vector<CostLine> lines;
+  for (const double f : {1.0, 3.0, 2.0}) lines.push_back(timed("a", f));
+  CostLine shorter = timed("a", 9);
+  shorter.length = 512;
+  lines.push_back(shorter);
+  const auto s = summarize_costs(lines, "a");
+  ASSERT_TRUE(s);
+  EXPECT_EQ(s->length, 1024u);
+  EXPECT_DOUBLE_EQ(s->first_token_seconds, 1.0);
+  EXPECT_DOUBLE_EQ(s->first_token_most, 1.5);
+  EXPECT_DOUBLE_EQ(s->decode_speed(), 500);
+  EXPECT_FALSE(summarize_costs(lines, "b"));
+  EXPECT_EQ(cost_line(parse_costs(cost_line(lines[0]), "x").at(0)), cost_line(lines[0]));
+  EXPECT_THROW(parse_costs("{\"policy\":\"a\",\"length\":0}", "x"), Error);
+}
+
+}  // namespace
+}  // namespace fathom::eval
