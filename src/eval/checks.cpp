@@ -59,6 +59,8 @@ std::vector<ForcedText> answer_windows(const engine::Engine& engine,
       ForcedText text;
       text.tokens = question_prompt(engine, i, turn, AskMode::kSingle);
       text.prompt = blind_prefix(engine, i, {text.tokens});
+      const auto lead = lead_tokens(engine, i.turns[turn]);
+      text.tokens.insert(text.tokens.end(), lead.begin(), lead.end());
       text.answer = text.tokens.size();
       text.gold = gold_tokens(engine, i, turn, text.tokens);
       const auto answer = answer_tokens(engine, i.turns[turn], gold_text(i, turn));

@@ -21,6 +21,7 @@ struct Turn {
   std::string task;  // of this turn, where an instance mixes tasks; else ""
   std::string input;
   std::string answer_prefix;  // what the answer is made to begin with; not part of it
+  std::string lead_in;        // what stands before a right answer that is forced; not prompted
   std::vector<std::string> answers;
   std::vector<std::string> options;  // of a multiple choice
   std::vector<Span> gold;            // everything in the context that the answer needs

@@ -42,6 +42,7 @@ Turn read_turn(const JsonView& object, const std::vector<size_t>& offsets) {
   Turn turn;
   turn.input = object.require_text("input");
   turn.answer_prefix = object.text("answer_prefix").value_or("");
+  turn.lead_in = object.text("lead_in").value_or("");
   turn.answers = gold_list(object.require("answer"));
   turn.options = options_of(object);
   turn.task = object.text("task").value_or("");
@@ -116,6 +117,7 @@ Ordered turn_json(const Instance& instance, const Turn& turn) {
   Ordered out;
   out["input"] = turn.input;
   if (!turn.answer_prefix.empty()) out["answer_prefix"] = turn.answer_prefix;
+  if (!turn.lead_in.empty()) out["lead_in"] = turn.lead_in;
   out["answer"] = answers_json(turn.answers);
   if (!turn.options.empty()) out["options"] = turn.options;
   if (!turn.task.empty()) out["task"] = turn.task;

@@ -1,7 +1,7 @@
 // Instances as JSON lines.
 //
 //   fathom   id, suite, task, seed, L_target, tokens, depth, instruction, context, multi_turns:
-//            [{input, answer, answer_prefix, options, task, gold_spans, max_new}]
+//            [{input, answer, answer_prefix, lead_in, options, task, gold_spans, max_new}]
 //   scbench  the same names; only context and multi_turns: [{input, answer}] are needed
 //   ruler    index, input, outputs, length, answer_prefix: one question, its context within
 //

@@ -155,11 +155,19 @@ size_t frame_tokens(const Engine& engine, size_t turns) {
   return framed > plain ? framed - plain : 0;
 }
 
+std::vector<TokenId> lead_tokens(const Engine& engine, const Turn& turn) {
+  if (turn.lead_in.empty()) return {};
+  Turn alone = turn;
+  alone.lead_in.clear();
+  return answer_tokens(engine, alone, turn.lead_in);
+}
+
 std::vector<TokenId> answer_tokens(const Engine& engine, const Turn& turn,
                                    const std::string& answer) {
   // Behind a chat's header an answer stands by itself.
-  const bool spaced = !(engine.chat_template() && turn.answer_prefix.empty()) &&
-                      !engine.tokenizer().strips_leading_space();
+  const bool alone = turn.answer_prefix.empty() && turn.lead_in.empty();
+  const bool spaced =
+      !(engine.chat_template() && alone) && !engine.tokenizer().strips_leading_space();
   return engine.tokenizer().encode(spaced ? " " + answer : answer, going_on());
 }
 

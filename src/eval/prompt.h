@@ -27,7 +27,9 @@ size_t blind_prefix(const engine::Engine& engine, const Instance& instance,
 // Tokens that the model's chat template adds to a session of so many turns.
 size_t frame_tokens(const engine::Engine& engine, size_t turns);
 
-// The tokens with which a prompt goes on to say `answer`.
+// The tokens with which a prompt goes on before an answer that is forced; mostly none.
+std::vector<engine::TokenId> lead_tokens(const engine::Engine& engine, const Turn& turn);
+// The tokens with which a prompt, and what leads in, goes on to say `answer`.
 std::vector<engine::TokenId> answer_tokens(const engine::Engine& engine, const Turn& turn,
                                            const std::string& answer);
 

@@ -140,12 +140,15 @@ class InstanceRun {
     return going;
   }
 
-  void judge_gold(const Sequence& asked, size_t turn, QueryResult& r) {
-    const GoldKept kept = gold_kept(asked.cache(), gold_[turn]);
+  void judge_gold(const Sequence& begun, size_t turn, QueryResult& r) {
+    const GoldKept kept = gold_kept(begun.cache(), gold_[turn]);
     r.gold_kept = kept.tokens;
     r.gold_layers = kept.layers;
-    if (!options_.force || instance_.turns[turn].answers.empty()) return;
     const Turn& t = instance_.turns[turn];
+    const Tokens lead = lead_tokens(engine_, t);
+    if (!options_.force || t.answers.empty() || !fits(begun, lead)) return;
+    Sequence asked = begun.fork();
+    asked.append(lead);
     Tokens gold = answer_tokens(engine_, t, gold_text(instance_, turn));
     const bool whole = gold.size() <= kMostForced;
     gold.resize(std::min(gold.size(), kMostForced));

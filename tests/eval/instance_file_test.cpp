@@ -32,8 +32,8 @@ Instance example() {
   i.instruction = "Read.";
   i.context = "x\xC3\xA9y 12";
   i.turns.resize(2);
-  i.turns[0] = {"", "y?", "It is", {"12"}, {}, {{3, 4}, {5, 7}}, 0};
-  i.turns[1] = {"mf", "x?", "", {"a", "b"}, {"a", "c"}, {}, 5};
+  i.turns[0] = {"", "y?", "It is", "So", {"12"}, {}, {{3, 4}, {5, 7}}, 0};
+  i.turns[1] = {"mf", "x?", "", "", {"a", "b"}, {"a", "c"}, {}, 5};
   return i;
 }
 

@@ -18,6 +18,8 @@ Instance make_hidden_facts(const Draw& draw) {
     Turn& turn = base.turns.emplace_back();
     turn.input = facts[t].question();
     turn.answers = {facts[t].value};
+    const std::string sentence = facts[t].sentence();
+    turn.lead_in = sentence.substr(0, sentence.rfind(" " + facts[t].value));
     const double depth = (double(t) + random.unit()) / double(facts.size());
     inserts.push_back({facts[t].sentence() + " ", depth, {t}});
   }
