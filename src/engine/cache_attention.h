@@ -5,6 +5,7 @@
 
 #include "kv/attend.h"
 #include "kv/keep_stage.h"
+#include "kv/store_stage.h"
 #include "model/forward.h"
 
 namespace fathom::engine {
@@ -19,16 +20,16 @@ class AttentionObserver {
 
 class CacheAttention final : public model::Attention {
  public:
+  struct Stages {
+    kv::Attender& attender;
+    kv::KeepStage& keep;
+    kv::StoreStage& store;
+  };
   // `sequences`: in the order of the batch's rows; must outlive the forward pass. `observer` may be
   // null.
-  CacheAttention(kv::Attender& attender, kv::KeepStage& keep,
-                 std::span<const kv::SequenceRows> sequences, size_t heads,
+  CacheAttention(const Stages& stages, std::span<const kv::SequenceRows> sequences, size_t heads,
                  AttentionObserver* observer)
-      : attender_(attender),
-        keep_(keep),
-        sequences_(sequences),
-        heads_(heads),
-        observer_(observer) {}
+      : stages_(stages), sequences_(sequences), heads_(heads), observer_(observer) {}
 
   void attend(const model::AttendCall& call) override {
     const kv::AttendLayer layer{
@@ -37,8 +38,9 @@ class CacheAttention final : public model::Attention {
         call.v,      call.out,
         call.scale,  call.soft_cap,
         call.window, {call.rope->frequencies(), call.rope->magnitude(), call.style}};
-    attender_.run(layer, sequences_);
-    keep_.observe(layer, sequences_);
+    stages_.attender.run(layer, sequences_);
+    stages_.keep.observe(layer, sequences_);
+    stages_.store.observe(layer, sequences_);
     if (observer_) observer_->attended(call, rows());
   }
 
@@ -49,8 +51,7 @@ class CacheAttention final : public model::Attention {
     return n;
   }
 
-  kv::Attender& attender_;
-  kv::KeepStage& keep_;
+  Stages stages_;
   std::span<const kv::SequenceRows> sequences_;
   size_t heads_;
   AttentionObserver* observer_;

@@ -74,6 +74,7 @@ Runner::Runner(std::shared_ptr<const model::Model> model, std::shared_ptr<Thread
       pages_(options.kv_bytes),
       attender_(*pool_, kernels, policy_.prefill, checked(policy_).fetch),
       keep_(*pool_, policy_.keep, forward_.config().layers),
+      store_(*pool_, policy_.store, forward_.config().layers),
       text_(policy_, options.token_text) {}
 
 kv::SequenceCache Runner::new_cache() {
@@ -120,13 +121,14 @@ std::span<float> Runner::step(std::span<const StepPart> parts) {
   logits_.ensure(floats);
   const std::span<float> logits = logits_.span().first(floats);
   surprise_.resize(next_.size());
-  CacheAttention attention(attender_, keep_, rows_, config().heads, observer_);
+  CacheAttention attention({attender_, keep_, store_}, rows_, config().heads, observer_);
   forward_.run({tokens_, positions_, outputs_, next_}, attention, logits, surprise_);
   const std::span<float> wanted = text_.wants_surprise() ? take_texts(parts, logits) : logits;
   for (const StepPart& part : parts) {
     const bool reading = part.prompt > part.cache->length();
     keep_.after_step(*part.cache,
                      reading ? kv::KeepStage::Phase::kReading : kv::KeepStage::Phase::kDecoding);
+    if (!reading) store_.after_step(*part.cache);
     part.cache->seal(*pool_);
   }
   return wanted;
@@ -198,6 +200,7 @@ std::span<float> Runner::read(kv::SequenceCache& cache, std::span<const TokenId>
   }
   if (tokens.size() > 1) {
     keep_.after_prompt(cache);
+    store_.after_prompt(cache);
     cache.seal(*pool_);
   }
   return logits;

@@ -18,6 +18,7 @@
 #include "kv/page_pool.h"
 #include "kv/policy.h"
 #include "kv/sequence_cache.h"
+#include "kv/store_stage.h"
 #include "model/forward.h"
 
 namespace fathom::engine {
@@ -92,6 +93,7 @@ class Runner {
   kv::PagePool pages_;
   kv::Attender attender_;
   kv::KeepStage keep_;
+  kv::StoreStage store_;
   AttentionObserver* observer_ = nullptr;
   TextReader text_;
 

@@ -40,7 +40,7 @@ std::optional<PageRef> PagePool::take(size_t bytes) {
   page->references = 1;
   page->bytes = static_cast<uint32_t>(bytes);
   page->first_position = 0;
-  page->sealed = false;
+  page->coder = nullptr;
   std::memset(page->data.bytes, 0, bytes);
   stats_.used_bytes += bytes;
   stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.used_bytes);

@@ -29,7 +29,7 @@ struct Page {
   uint32_t references = 0;
   uint32_t bytes = 0;
   int32_t first_position = 0;
-  bool sealed = false;  // encoded, see StoreCodec
+  const StoreCodec* coder = nullptr;  // that encoded it; null: it is plain
   // Positions of the slots where they are not consecutive from first_position.
   std::unique_ptr<int32_t[]> positions;
 };

@@ -32,6 +32,7 @@
 #include "kv/prefill/zipvl.h"
 #include "kv/store/coded.h"
 #include "kv/store/plain.h"
+#include "kv/store/zipvl.h"
 
 namespace fathom::kv {
 namespace {
@@ -92,6 +93,27 @@ CodedFormat sorted_blocks(const Parameters& p, KvFormat native) {
   return f;
 }
 
+constexpr ParameterInfo kZipVlStore[] = {
+    kTail[0],
+    {"mass", "0.975", "", 0, 1, "share of a head's attention that pages in `high` hold"},
+    {"high", "k4v4", "q8|k8v4|k4v4|nf4", 0, 0, "store of important pages"},
+    {"low", "k2v2", "k4v4|k4v2|k2v2|nf4", 0, 0, "store of the others"},
+    {"window", "64", "", 1, 4096, "last queries whose attention counts"},
+    {"every", "128", "", 1, 1e9, "generated tokens after which new pages are looked at"},
+};
+CodedFormat zipvl_store(const Parameters& p, KvFormat native) {
+  const auto codec = [&](const char* which) {
+    const Method* method = find_method(Stage::kStore, p.text(which));
+    return make_coded_codec(method->store(Parameters(method->info, {}, "--kv"), native));
+  };
+  CodedFormat f = all_plain(native);
+  f.name = p.line();
+  f.tail = p.count("tail");
+  f.chooser = make_zipvl_store(
+      {p.number("mass"), p.count("window"), p.count("every"), codec("high"), codec("low")});
+  return f;
+}
+
 template <class Policy>
 std::unique_ptr<const Policy> nothing(const Parameters&) {
   return nullptr;
@@ -134,6 +156,20 @@ MethodInfo with_tail(std::string_view name, std::string_view summary, std::strin
 
 MethodInfo with(MethodInfo info, std::span<const ParameterInfo> parameters) {
   info.parameters = parameters;
+  return info;
+}
+
+MethodInfo zipvl_store_info() {
+  MethodInfo info = simple("zipvl",
+                           "pages that attention goes to in more bits than the others, chosen for "
+                           "each head when a prompt is read");
+  info.paper =
+      "ZipVL: Efficient Large Vision-Language Models with Dynamic Token Sparsification (2024), "
+      "arXiv:2410.08584";
+  info.parameters = kZipVlStore;
+  info.cost =
+      "a choice: the attention of `window` queries to all keys; until the first the prompt is "
+      "plain";
   return info;
 }
 
@@ -225,6 +261,7 @@ std::span<const Method> all_methods() {
                            "arXiv:2403.20137"),
                  kSort),
             sorted_blocks),
+      store(zipvl_store_info(), zipvl_store),
       fetch(simple("all", "every query reads every kept page; exact"), nothing),
       fetch(quest_info(), make_quest),
       fetch(lserve_fetch_info(), make_lserve_fetch),

@@ -51,7 +51,7 @@ SequenceCache::SequenceCache(PagePool& pool, Store store, const CacheShape& shap
 // The page that new tokens go to first is somebody else's too, or encoded.
 bool SequenceCache::last_page_needs_copy(const HeadCache& head) const {
   return head.length_ % kPageTokens != 0 &&
-         (head.pages_.back().shared() || head.pages_.back()->sealed);
+         (head.pages_.back().shared() || head.pages_.back()->coder);
 }
 
 size_t SequenceCache::bytes_for(size_t tokens) const {
@@ -91,18 +91,19 @@ void SequenceCache::keep_ledger() {
   ledger_->resize(length_);
 }
 
-PageRef SequenceCache::plain_copy(const StoreCodec& codec, const PageRef& from, size_t slots) {
+PageRef SequenceCache::plain_copy(const HeadCache& head, const PageRef& from, size_t slots) {
+  const StoreCodec& codec = head.codec();
   const size_t d = shape_.head_dim;
   PageRef copy = std::move(*pool_->take(codec.page_bytes(d)));
   copy->first_position = from->first_position;
   copy->positions = copy_positions(*from);
-  if (!from->sealed) {
+  if (!from->coder) {
     std::memcpy(copy->data.bytes, from->data.bytes, codec.page_bytes(d));
     return copy;
   }
   std::vector<float> k(d), v(d);
   for (size_t slot = 0; slot < slots; ++slot) {
-    codec.read_sealed(from->data, d, slot, k.data(), v.data());
+    from->coder->read_sealed(from->data, d, slot, k.data(), v.data());
     codec.write(copy->data, d, slot, k.data(), v.data());
   }
   return copy;
@@ -111,7 +112,7 @@ PageRef SequenceCache::plain_copy(const StoreCodec& codec, const PageRef& from, 
 void SequenceCache::extend_head(HeadCache& head, size_t tokens) {
   const size_t last = head.pages_.size();
   if (last_page_needs_copy(head)) {
-    head.pages_.back() = plain_copy(head.codec(), head.pages_.back(), head.length_ % kPageTokens);
+    head.pages_.back() = plain_copy(head, head.pages_.back(), head.length_ % kPageTokens);
     head.sealed_ = std::min(head.sealed_, last - 1);
   }
   const size_t left_out = length_ - head.length_;  // positions are ahead of indices by so many
@@ -134,46 +135,58 @@ void SequenceCache::set_view(HeadCache& head, size_t p) const {
   const Page& page = *head.pages_[p];
   const size_t d = shape_.head_dim;
   const size_t filled = std::min(kPageTokens, head.length_ - p * kPageTokens);
-  const StoreCodec& codec = head.codec();
-  const size_t keys = page.sealed ? codec.sealed_key_bytes(d) : codec.key_bytes(d);
+  const StoreCodec& codec = page.coder ? *page.coder : head.codec();
+  const size_t keys = page.coder ? codec.sealed_key_bytes(d) : codec.key_bytes(d);
   const kernel::KvFormat plain = codec.format();
   head.views_[p] = {page.data.bytes,
                     page.data.bytes + keys,
                     static_cast<int32_t>(filled),
                     page.first_position,
                     page.positions.get(),
-                    page.sealed ? codec.sealed_key_format() : plain,
-                    page.sealed ? codec.sealed_value_format() : plain};
+                    page.coder ? codec.sealed_key_format() : plain,
+                    page.coder ? codec.sealed_value_format() : plain};
 }
 
 void SequenceCache::seal(ThreadPool& pool) {
-  struct Work {
-    HeadCache* head;
-    size_t page;
-    PageRef sealed;
-  };
-  std::vector<Work> work;
+  std::vector<Seal> work;
   for (HeadCache& head : heads_) {
     if (!head.codec().seals()) continue;
     const size_t tail = std::min(head.length_, head.codec().tail());
     const size_t full = (head.length_ - tail) / kPageTokens;
-    for (; head.sealed_ < full; ++head.sealed_) {
-      if (head.pages_[head.sealed_]->sealed) continue;
-      std::optional<PageRef> page = pool_->take(head.codec().sealed_bytes(shape_.head_dim));
-      if (!page) break;
-      work.push_back({&head, head.sealed_, std::move(*page)});
+    for (size_t p = head.sealed_; p < full; ++p) {
+      if (head.pages_[p]->coder) continue;
+      work.push_back({head.id_.layer, head.id_.kv_head, p, &head.codec()});
     }
   }
-  pool.run(work.size(), [&](size_t i, int) {
-    const Page& from = *work[i].head->pages_[work[i].page];
-    work[i].head->codec().seal(from.data, shape_.head_dim, work[i].sealed->data);
+  if (!work.empty()) seal(work, pool);
+  for (HeadCache& head : heads_) {
+    while (head.sealed_ < head.pages_.size() && head.pages_[head.sealed_]->coder) ++head.sealed_;
+  }
+}
+
+void SequenceCache::seal(std::span<const Seal> pages, ThreadPool& pool) {
+  const size_t d = shape_.head_dim;
+  const auto head_of = [&](const Seal& s) -> HeadCache& {
+    return heads_[s.layer * shape_.kv_heads + s.kv_head];
+  };
+  std::vector<PageRef> sealed;
+  for (const Seal& s : pages) {
+    std::optional<PageRef> page = pool_->take(s.coder->sealed_bytes(d));
+    if (!page) break;  // what is left stays plain
+    sealed.push_back(std::move(*page));
+  }
+  pool.run(sealed.size(), [&](size_t i, int) {
+    const Page& from = *head_of(pages[i]).pages_[pages[i].page];
+    pages[i].coder->seal(from.data, d, sealed[i]->data);
   });
-  for (Work& w : work) {
-    w.sealed->sealed = true;
-    w.sealed->first_position = w.head->pages_[w.page]->first_position;
-    w.sealed->positions = copy_positions(*w.head->pages_[w.page]);
-    w.head->pages_[w.page] = std::move(w.sealed);
-    set_view(*w.head, w.page);
+  for (size_t i = 0; i < sealed.size(); ++i) {
+    HeadCache& head = head_of(pages[i]);
+    PageRef& page = head.pages_[pages[i].page];
+    sealed[i]->coder = pages[i].coder;
+    sealed[i]->first_position = page->first_position;
+    sealed[i]->positions = copy_positions(*page);
+    page = std::move(sealed[i]);
+    set_view(head, pages[i].page);
   }
 }
 
@@ -195,12 +208,12 @@ void SequenceCache::write(size_t layer, size_t kv_head, size_t first, const Rows
 
 void HeadCache::copy_token(size_t d, size_t index, PageData to, size_t slot) const {
   const Page& from = *pages_[index / kPageTokens];
-  if (!from.sealed) {
+  if (!from.coder) {
     codec_->copy_slot(from.data, index % kPageTokens, to, slot, d);
     return;
   }
   std::vector<float> k(d), v(d);
-  codec_->read_sealed(from.data, d, index % kPageTokens, k.data(), v.data());
+  from.coder->read_sealed(from.data, d, index % kPageTokens, k.data(), v.data());
   codec_->write(to, d, slot, k.data(), v.data());
 }
 
@@ -278,7 +291,7 @@ void SequenceCache::keep(size_t layer, size_t kv_head, std::span<const int32_t> 
                        static_cast<size_t>(tokens.back()) == first + kPageTokens - 1;
     if (whole && !values) {
       pages.push_back(head.pages_[first / kPageTokens].share());
-      if (sealed + 1 == pages.size() && pages.back()->sealed) ++sealed;
+      if (sealed + 1 == pages.size() && pages.back()->coder) ++sealed;
       continue;
     }
     std::optional<PageRef> page =
@@ -351,6 +364,7 @@ SequenceCache SequenceCache::fork() const {
   copy.keep_ = keep_;
   copy.fetch_ = fetch_.clone();
   copy.text_ = text_;
+  copy.state_ = state_;
   for (size_t h = 0; h < heads_.size(); ++h) {
     HeadCache& to = copy.heads_[h];
     to.pages_.reserve(heads_[h].pages_.size());
@@ -380,6 +394,8 @@ void SequenceCache::truncate(size_t length) {
     fetch_.heads[h].left = std::min(fetch_.heads[h].left, heads_[h].length_);
   }
   fetch_.waiting.clear();
+  state_.decided_at = std::min(state_.decided_at, length);
+  std::fill(state_.filled.begin(), state_.filled.end(), 0);
   keep_.evicted_at = std::min(keep_.evicted_at, length);
   std::fill(keep_.filled.begin(), keep_.filled.end(), 0);
   for (size_t h = 0; h < keep_.received.size(); ++h) keep_.received[h].resize(heads_[h].length_);

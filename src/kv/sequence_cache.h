@@ -49,6 +49,14 @@ struct ExtraToken {
   double count = 0;         // 0: there is none
 };
 
+// What StoreStage remembers between steps.
+struct StoreState {
+  size_t width = 0;            // floats of a token's queries: heads * head_dim
+  std::vector<float> rows;     // [layers][window][width], the last queries, rotated
+  std::vector<size_t> filled;  // of each layer's window
+  size_t decided_at = 0;       // length() when codecs were last chosen
+};
+
 // The indexes of a FETCH policy over a sequence's heads; filled by FetchStage.
 struct FetchState {
   struct Head {
@@ -72,6 +80,8 @@ class HeadCache {
  public:
   size_t length() const { return length_; }
   const StoreCodec& codec() const { return *codec_; }
+  // That encoded a page; null: it is plain.
+  const StoreCodec* coder(size_t page) const { return pages_[page]->coder; }
   // What kernels read: all pages, the last cut to its filled slots.
   std::span<const kernel::PageView> pages() const { return views_; }
   // Position of the stored token with this index.
@@ -110,6 +120,7 @@ class SequenceCache {
 
   const CacheShape& shape() const { return shape_; }
   const StoreCodec& codec(size_t layer) const { return store_.of(layer); }
+  const Store& store() const { return store_; }
   PagePool& pool() const { return *pool_; }
 
   // Tokens read so far, which is the position of the next one.
@@ -143,6 +154,12 @@ class SequenceCache {
   // Encodes the pages that are full and far enough behind the end, where their codec has a smaller
   // format for them. Call it when a step has been written; a page that finds no room stays plain.
   void seal(ThreadPool& pool);
+  // Encodes these plain, full pages, each with its codec.
+  struct Seal {
+    size_t layer, kv_head, page;
+    const StoreCodec* coder;
+  };
+  void seal(std::span<const Seal> pages, ThreadPool& pool);
 
   SequenceCache fork() const;
   // Forgets the tokens at positions from `length` on. What was left out before stays left out, and
@@ -167,6 +184,8 @@ class SequenceCache {
   KnownText& text() { return text_; }
   const KnownText& text() const { return text_; }
   FetchState& fetch_state() { return fetch_; }
+  StoreState& store_state() { return state_; }
+  const StoreState& store_state() const { return state_; }
   // Whether every head holds every token.
   bool whole() const { return whole_; }
 
@@ -181,7 +200,7 @@ class SequenceCache {
   std::optional<PageRef> gather(const HeadCache& head, std::span<const int32_t> tokens,
                                 const float* values);
   // A plain page of the same contents, to be written to.
-  PageRef plain_copy(const StoreCodec& codec, const PageRef& page, size_t slots);
+  PageRef plain_copy(const HeadCache& head, const PageRef& page, size_t slots);
   bool last_page_needs_copy(const HeadCache& head) const;
   void set_view(HeadCache& head, size_t page) const;
   void cut_text();
@@ -194,6 +213,7 @@ class SequenceCache {
   bool whole_ = true;
   KeepState keep_;
   KnownText text_;
+  StoreState state_;
   FetchState fetch_;
   std::unique_ptr<Ledger> ledger_;
 };

@@ -23,6 +23,8 @@ struct SlotData {
   size_t slot = 0;
 };
 
+class PageChooser;
+
 class StoreCodec {
  public:
   virtual ~StoreCodec() = default;
@@ -39,6 +41,10 @@ class StoreCodec {
   bool seals() const {
     return sealed_key_format() != format() || sealed_value_format() != format();
   }
+
+  // Null: pages are sealed as they fill. Otherwise seals() is false, and a chooser gives each page
+  // a codec of its own (page_chooser.h), which must have this codec's plain format and frames.
+  virtual const PageChooser* chooser() const { return nullptr; }
 
   // In which keys and values are written and read; null: the model's.
   virtual const Frame* key_frame() const { return nullptr; }

@@ -26,6 +26,7 @@ class CodedCodec final : public StoreCodec {
   kernel::KvFormat sealed_key_format() const override { return format_.keys; }
   kernel::KvFormat sealed_value_format() const override { return format_.values; }
   size_t tail() const override { return format_.tail; }
+  const PageChooser* chooser() const override { return format_.chooser.get(); }
   const Frame* key_frame() const override { return format_.key_frame.get(); }
   const Frame* value_frame() const override { return format_.value_frame.get(); }
   bool needs_key_norms() const override { return format_.sort_keys; }
@@ -126,6 +127,11 @@ CodedFormat join_sides(const CodedFormat& keys, const CodedFormat& values) {
     throw with_hint(usage_error("--kv", "store={}/{}: keys and values cannot be two plain formats",
                                 keys.name, values.name),
                     "one plain format, or codes for either: store=f16/k4v4, store=q8/k2v2");
+  }
+  if (keys.chooser || values.chooser) {
+    throw with_hint(usage_error("--kv", "store={}/{}: one of them chooses codecs for whole pages",
+                                keys.name, values.name),
+                    "keys and values go apart where both have one codec: store=q8/k2v2");
   }
   CodedFormat both;
   both.name = keys.name + "/" + values.name;

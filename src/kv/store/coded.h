@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "kv/store/codec.h"
+#include "kv/store/page_chooser.h"
 
 namespace fathom::kv {
 
@@ -18,11 +19,13 @@ struct CodedFormat {
   size_t tail = 0;                     // tokens
   float key_clip = 1, value_clip = 1;  // share of a group's range that codes cover: kT4, kT2
   std::shared_ptr<const Frame> key_frame = {}, value_frame = {};  // null: the model's
-  bool sort_keys = false;  // by the model's norms, which bound() brings
+  bool sort_keys = false;                           // by the model's norms, which bound() brings
+  std::shared_ptr<const PageChooser> chooser = {};  // then keys and values are plain
 };
 
 // The keys of one format and the values of another: "keys/values". The longer tail counts. Throws
-// Error(kUsage) where both are plain and differ: a page that is being filled has one plain format.
+// Error(kUsage) where both are plain and differ, as a page that is being filled has one plain
+// format, and for a store that chooses codecs for whole pages.
 CodedFormat join_sides(const CodedFormat& keys, const CodedFormat& values);
 
 std::unique_ptr<const StoreCodec> make_coded_codec(const CodedFormat& format);
