@@ -319,12 +319,12 @@ void SequenceCache::replace_keys(size_t layer, size_t kv_head, std::span<const f
   for (size_t first = 0; first < tokens; first += kPageTokens) {
     const size_t p = first / kPageTokens;
     PageRef& page = head.pages_[p];
-    if (page.shared() || page->sealed) {
+    if (page.shared() || page->coder) {
       if (head.codec().page_bytes(d) > pool_->free_bytes()) {
         throw with_hint(out_of_memory("KV cache", "no room to change the first keys"),
                         "give the cache more memory");
       }
-      page = plain_copy(head.codec(), page, std::min(kPageTokens, head.length_ - first));
+      page = plain_copy(head, page, std::min(kPageTokens, head.length_ - first));
       head.sealed_ = std::min(head.sealed_, p);
       set_view(head, p);
     }

@@ -260,6 +260,35 @@ std::string test_name(const testing::TestParamInfo<std::string>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(Registry, EveryStore, testing::ValuesIn(names()), test_name);
 
+// Rows that are put in place of others go through the frame, too: keys at the front, and values of
+// what stays.
+TEST_P(EveryStore, ReplacedRowsAreReadBack) {
+  const size_t d = 64;
+  const Text text(d, 200, 8), other(d, 200, 9);
+  const Store store = store_of(GetParam(), text);
+  SequenceCache cache(pages, store, {1, kKvHeads, d});
+  read(text, 200, pool, cache);
+  std::vector<float> keys(4 * d), values(200 * d), k(4 * d), v(100 * d);
+  std::vector<int32_t> even;
+  for (size_t t = 0; t < 4; ++t) std::copy_n(other.key(t, 1), d, &keys[t * d]);
+  for (int32_t t = 0; t < 200; t += 2) even.push_back(t);
+  for (size_t t = 0; t < 100; ++t) std::copy_n(other.value(t, 1), d, &values[t * d]);
+  cache.replace_keys(0, 1, keys);
+  cache.keep(0, 1, even, values.data());  // gathered into plain pages
+  cache.replace_keys(0, 1, keys);
+  cache.read_keys(0, 1, 0, k);
+  cache.read_values(0, 1, 0, v);
+  // BF16 rounds a row, in whatever basis, by at most 2^-8 of its length, other plain formats by
+  // less.
+  for (const auto& [got, want] : {std::pair(&k, &keys), std::pair(&v, &values)}) {
+    for (size_t i = 0; i < got->size(); ++i) {
+      double length = 0;
+      for (size_t c = 0; c < d; ++c) length += std::pow(double{(*want)[i / d * d + c]}, 2);
+      ASSERT_NEAR((*got)[i], (*want)[i], 0x1p-8 * std::sqrt(length)) << i;
+    }
+  }
+}
+
 // In another basis policies choose what they chose before: with nothing encoded, outputs differ by
 // rounding only, and by far more where a policy saw other channels.
 TEST(Store, PoliciesSeeTheModelsChannels) {
