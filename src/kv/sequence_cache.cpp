@@ -222,7 +222,7 @@ void HeadCache::copy_run(size_t d, Run run, PageData to) const {
     const size_t index = run.first + done, slot = index % kPageTokens;
     const size_t n = std::min(kPageTokens - slot, run.n - done);
     const Page& from = *pages_[index / kPageTokens];
-    if (!from.sealed) {
+    if (!from.coder) {
       codec_->copy_slots({from.data, slot}, {to, done}, n, d);
     } else {
       for (size_t i = 0; i < n; ++i) copy_token(d, index + i, to, done + i);
