@@ -24,6 +24,7 @@ Runner add_policies(CLI::App& app);
 Runner add_bench(CLI::App& app);
 Runner add_replay(CLI::App& app);
 Runner add_profile(CLI::App& app);
+Runner add_heads(CLI::App& app);
 Runner add_recommend(CLI::App& app);
 Runner add_eval(CLI::App& app);
 

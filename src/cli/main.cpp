@@ -38,7 +38,7 @@ int run(int argc, char** argv) {
   std::vector<std::pair<CLI::App*, Runner>> commands;
   for (const Add add : {add_run, add_chat, add_demo, add_inspect, add_tokenize, add_logits,
                         add_template, add_synth, add_quantize, add_perplexity, add_policies,
-                        add_bench, add_eval, add_replay, add_profile, add_recommend}) {
+                        add_bench, add_eval, add_replay, add_profile, add_heads, add_recommend}) {
     Runner runner = add(app);
     commands.emplace_back(app.get_subcommands({}).back(), std::move(runner));
   }

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 
 #include <fmt/format.h>
@@ -72,7 +73,7 @@ TEST(Cli, HelpTeachesEveryCommand) {
   EXPECT_EQ(all.code, 0);
   for (const char* command :
        {"run", "chat", "demo", "inspect", "tokenize", "logits", "template", "synth", "quantize",
-        "perplexity", "policies", "replay", "profile", "recommend"}) {
+        "perplexity", "policies", "replay", "profile", "heads", "recommend"}) {
     EXPECT_NE(all.out.find(command), std::string::npos) << command;
     const Outcome one = fathom(std::string(command) + " --help");
     EXPECT_EQ(one.code, 0) << command;
@@ -549,6 +550,45 @@ TEST(Cli, ProfileLooksAtEveryHeadAndWritesAPageAndRecordings) {
   EXPECT_NE(table.out.find("layer   1"), std::string::npos) << table.out << table.err;
   EXPECT_EQ(fathom("profile -f " + shell_word(file) + " --layers 99").code, 2);
   EXPECT_EQ(fathom("profile -f " + shell_word(file) + " --layers 0-").code, 2);
+}
+
+TEST(Cli, HeadsWritesATableThatPoliciesRead) {
+  const std::string table = temporary() / "heads.tsv", gates = temporary() / "gates.tsv";
+  const std::string find = "heads --block 32 --rows 40 ";
+  const Outcome outcome = fathom(find + "-t 2 --share 0.25 -o " + shell_word(table) + " --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json j = outcome.parsed();
+  ASSERT_EQ(j["heads"].size(), 4u * 8);
+  EXPECT_EQ(j["tokens"], 128);
+  EXPECT_EQ(j["retrieval_kv_heads"], 4);
+  // What the table says is what was printed.
+  std::ifstream lines(table);
+  std::string line;
+  std::vector<int> marks;
+  while (std::getline(lines, line)) {
+    if (line[0] == '#') continue;
+    std::istringstream words(line);
+    for (int mark; words >> mark;) marks.push_back(mark);
+  }
+  ASSERT_EQ(marks.size(), 4u * 4);
+  for (const json& head : j["heads"]) {
+    const size_t at = head["layer"].get<size_t>() * 4 + head["kv_head"].get<size_t>();
+    EXPECT_EQ(marks[at] == 1, head["retrieval"].get<bool>()) << head;
+  }
+  const Outcome scored = fathom(find + "-t 2 --gates -o " + shell_word(gates));
+  EXPECT_NE(scored.out.find("attending to everything alike"), std::string::npos) << scored.out;
+  for (const std::string& file : {table, gates}) {
+    for (const std::string method :
+         {"keep=duo(heads=", "keep=razor(heads=", "prefill=lserve(table="}) {
+      const Outcome run = fathom("run -p hello -n 2 --kv " + shell_word(method + file + ")"));
+      EXPECT_EQ(run.code, 0) << method << run.err;
+    }
+  }
+  const Outcome again = fathom(find + "--gates -s 1 -t 1 -o " + shell_word(table));
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(test::read_file(table), test::read_file(gates)) << "whatever the threads";
+  EXPECT_EQ(fathom("heads -o x.tsv --block 5000").code, 2) << "more than the vocabulary";
+  EXPECT_EQ(fathom("heads").code, 2);
 }
 
 TEST(Cli, WhatIsRecommendedIsWhatAutoUses) {
