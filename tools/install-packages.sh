@@ -6,7 +6,7 @@
 # Packages that are there already are left alone. Needs root or sudo only if something is missing.
 set -eu
 
-build="g++ make cmake ninja-build pkg-config libcli11-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev"
+build="g++ make cmake ninja-build pkg-config libcli11-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev libhnswlib-dev"
 test="libgtest-dev libbenchmark-dev"
 dev="clang clang-format clang-tidy libclang-rt-14-dev"
 

@@ -1,6 +1,7 @@
 #include "kv/registry.h"
 
 #include "kv/fetch/emllm.h"
+#include "kv/fetch/index.h"
 #include "kv/fetch/infllm.h"
 #include "kv/fetch/longheads.h"
 #include "kv/fetch/lserve.h"
@@ -270,6 +271,7 @@ std::span<const Method> all_methods() {
       fetch(longheads_info(), make_longheads),
       fetch(sentence_info(), make_sentence),
       fetch(recycled_info(), make_recycled),
+      fetch(index_info(), make_index_fetch),
   };
   return methods;
 }

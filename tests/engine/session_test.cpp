@@ -125,7 +125,8 @@ TEST(Session, ARewrittenTextIsAsFresh) {
   for (const char* kv : {"keep=all", "keep=h2o(heavy=64,recent=64)", "keep=streaming(recent=64)",
                          "keep=sirllm(budget=128,recent=64)", "fetch=quest(budget=64)",
                          "fetch=infllm(init=8,local=64,block=16,blocks=2,observed=32)",
-                         "fetch=longheads(budget=64,chunk=16)", "fetch=sentence(budget=64)"}) {
+                         "fetch=longheads(budget=64,chunk=16)", "fetch=sentence(budget=64)",
+                         "fetch=index(init=8,local=32,tokens=32)"}) {
     ModelOptions options;
     options.kv = std::string(kv) + " store=f32";
     const auto engine = bundled(options);

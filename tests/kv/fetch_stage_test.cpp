@@ -79,8 +79,9 @@ Result run(const Text& text, std::shared_ptr<const FetchPolicy> fetch, size_t pr
 TEST(FetchStage, ABudgetForEverythingGivesTheBitsOfDenseAttention) {
   const Text text(2200, 1);
   const Result dense = run(text, nullptr, 2150);
-  for (const char* line : {"fetch=quest(budget=4096)", "fetch=quest(budget=4096,page=64)",
-                           "fetch=quest(budget=4096,heads=each)", "fetch=lserve"}) {
+  for (const char* line :
+       {"fetch=quest(budget=4096)", "fetch=quest(budget=4096,page=64)",
+        "fetch=quest(budget=4096,heads=each)", "fetch=lserve", "fetch=index(tokens=4096)"}) {
     const Result all = run(text, policy(line), 2150);
     EXPECT_EQ(all.out, dense.out) << line;
     EXPECT_DOUBLE_EQ(all.share, 1.0) << line;
@@ -91,9 +92,10 @@ TEST(FetchStage, ABudgetForEverythingGivesTheBitsOfDenseAttention) {
 TEST(FetchStage, ReadsWhatTheIndexNames) {
   const Text text(1300, 2);
   constexpr size_t kPrompt = 1170;
-  for (const char* line :
-       {"fetch=quest(budget=256)", "fetch=quest(budget=256,page=64)",
-        "fetch=quest(budget=160,page=24,heads=each)", "fetch=lserve(budget=256)"}) {
+  for (const char* line : {"fetch=quest(budget=256)", "fetch=quest(budget=256,page=64)",
+                           "fetch=quest(budget=160,page=24,heads=each)", "fetch=lserve(budget=256)",
+                           "fetch=index(init=16,local=64,tokens=64,ef=128)",
+                           "fetch=index(init=16,local=64,tokens=64,ef=128,heads=each)"}) {
     const auto fetch = policy(line);
     const Result got = run(text, fetch, kPrompt);
     EXPECT_LT(got.share, 0.35) << line;
