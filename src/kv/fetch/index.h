@@ -3,8 +3,8 @@
 //
 // After Liu et al., "RetrievalAttention: Accelerating Long-Context LLM Inference via Vector
 // Retrieval", 2024, arXiv:2409.10516. Unchecked against the authors' code. They link keys that the
-// prompt's queries have in common; here hnswlib links keys by their products with each other, which
-// finds fewer of the best keys for the same search.
+// prompt's queries have in common; here hnswlib links keys by their products with each other, with
+// which a search has to look at more keys, they report.
 //
 // The graph holds a copy of its keys. It is built with a fixed seed in the order of the keys, by
 // one thread, so it does not depend on how the head grew. Keys enter it when they leave the window.
