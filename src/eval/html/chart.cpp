@@ -47,7 +47,7 @@ std::string y_grid(const Axes& a) {
     out += fmt::format(
         "<line class=\"grid\" x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>"
         "<text class=\"tick\" text-anchor=\"end\" x=\"{:.1f}\" y=\"{:.1f}\">{:.0f}</text>\n",
-        kLeft, kWidth - kRight, a.y(v), a.y(v), kLeft - 7, a.y(v) + 4, 100 * v);
+        kLeft, kWidth - kRight, a.y(v), a.y(v), kLeft - 7, a.y(v) + 4, std::max(0.0, 100 * v));
   }
   return out;
 }

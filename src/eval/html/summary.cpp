@@ -28,7 +28,8 @@ std::optional<Best> cheapest(const Report& report, CostOf cost) {
       const PolicyReport& p = report.policies[i];
       if (!p.measured || !p.against_first || is_control(p.policy)) continue;
       const AgainstFirst& a = *p.against_first;
-      if (a.difference.sessions == 0 || (proven ? !a.not_worse : a.p < 0.05)) continue;
+      const bool seen_worse = a.p < 0.05 || a.difference.difference.interval.high < 0;
+      if (a.difference.sessions == 0 || (proven ? !a.not_worse : seen_worse)) continue;
       if (!best || cost(*p.measured) < cost(*report.policies[*best].measured)) best = i;
     }
     if (best) return Best{*best, proven};
