@@ -1,8 +1,11 @@
 // Products with coded planes, without decoding them: the numbers that a group of codes has in
-// common are taken out of the sum (KIVI, arXiv:2402.02750, does the same on GPUs).
-//   group of lanes of one line:  sum_l f[l] (c[l] s[l] + m[l]) = sum_l (f[l] s[l]) c[l] + sum_l
-//   f[l] m[l] group of lines of one lane:  sum_l f[l] (c[l] s + m)       = s sum_l f[l] c[l] + m
-//   sum_l f[l]
+// common are taken out of the sum (KIVI, arXiv:2402.02750, does the same on GPUs). With codes c and
+// factors f of lines l,
+//
+//   group of lanes of one line:  sum f[l] (c[l] s[l] + m[l]) = sum (f[l] s[l]) c[l] + sum f[l] m[l]
+//
+//   group of lines of one lane:  sum f[l] (c[l] s + m) = s sum f[l] c[l] + m sum f[l]
+//
 // f s is rounded to BF16, where plain planes have f and the key or value rounded.
 #pragma once
 
