@@ -64,7 +64,7 @@ float rounded(float x) { return to_float(to_bfloat(x)); }
 // Products of rounded numbers are exact, so the bound is that of the sums alone; a sum that is
 // taken in two halves has one more rounding.
 TEST_P(Score, RoundedProductsOfRows) {
-  if (!fast().rounded_scores) GTEST_SKIP() << "no BF16 here";
+  if (!fast().rounded_scores) GTEST_SKIP() << "this instruction set has no BF16 products to round";
   constexpr ScoreCase kCases[] = {{1, 1, 1, 0},    {7, 65, 64, 0},  {64, 130, 80, 1},
                                   {13, 17, 33, 3}, {5, 6, 1024, 0}, {9, 4, 2500, 7},
                                   {2, 3, 256, 0},  {6, 64, 257, 0}, {0, 3, 8, 0}};
