@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/stopwatch.h"
+#include "kv/attention_state.h"
 #include "kv/extra_token.h"
 
 namespace fathom::kv {
@@ -17,20 +18,6 @@ using kernel::kSegmentPages;
 using kernel::padded_head_dim;
 
 namespace {
-
-size_t partial_floats(size_t rows, size_t head_dim) {
-  return rows * (padded_head_dim(head_dim) + 2);
-}
-
-AttendState state_at(float* memory, size_t rows) {
-  return {memory, memory + rows, memory + 2 * rows};
-}
-
-void clear(const AttendState& state, size_t rows, size_t head_dim) {
-  std::fill_n(state.max, rows, -std::numeric_limits<float>::infinity());
-  std::fill_n(state.sum, rows, 0.0f);
-  std::fill_n(state.out, rows * padded_head_dim(head_dim), 0.0f);
-}
 
 // Rows [row, row + rows) of `from` as the whole of `to`.
 void copy_rows(const AttendState& from, size_t row, const AttendState& to, size_t rows,
@@ -180,8 +167,8 @@ void Attender::attend_densely(const AttendLayer& layer, std::span<const Sequence
     w.kernel.ensure(kernel::attend_scratch_bytes(d));
     w.q.ensure(kAttendRows * d);
     w.rows.ensure(kAttendRows * d);
-    w.state.ensure(partial_floats(kAttendRows, d));
-    w.segment_state.ensure(partial_floats(kAttendRows, d));
+    w.state.ensure(state_floats(kAttendRows, d));
+    w.segment_state.ensure(state_floats(kAttendRows, d));
     w.positions.resize(kAttendRows);
   }
   plan(layer, sequences);
@@ -338,7 +325,7 @@ void Attender::plan_segments(size_t head_dim) {
     for (size_t begin = item.page_begin; begin < item.page_end;) {
       const size_t end = std::min(item.page_end, (begin / kSegmentPages + 1) * kSegmentPages);
       segments_.push_back({static_cast<size_t>(&item - items_.data()), begin, end, floats});
-      floats += partial_floats(item.rows, head_dim);
+      floats += state_floats(item.rows, head_dim);
       begin = end;
     }
     item.segment_end = segments_.size();

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "kv/attention_state.h"
 #include "kv/extra_token.h"
 
 namespace fathom::kv {
@@ -14,16 +15,6 @@ using kernel::kPageTokens;
 using kernel::kSegmentPages;
 using kernel::padded_head_dim;
 using kernel::PageView;
-
-AttendState state_at(Buffer<float>& memory, size_t rows) {
-  return {memory.data(), memory.data() + rows, memory.data() + 2 * rows};
-}
-
-void clear(const AttendState& state, size_t rows, size_t head_dim) {
-  std::fill_n(state.max, rows, -std::numeric_limits<float>::infinity());
-  std::fill_n(state.sum, rows, 0.0f);
-  std::fill_n(state.out, rows * padded_head_dim(head_dim), 0.0f);
-}
 
 bool same_page(int32_t a, int32_t b) {
   constexpr auto kPage = static_cast<int32_t>(kPageTokens);
@@ -345,7 +336,7 @@ void FetchStage::attend(const Task& task, Heads heads) {
   args.scale = layer.scale;
   args.soft_cap = layer.soft_cap;
   args.scratch = w.kernel.data();
-  const AttendState total = state_at(w.state, rows);
+  const AttendState total = state_at(w.state.data(), rows);
   clear(total, rows, d);
   const PageView* pages = head.pages().data();
   const auto segment_of = [&](const PageView& view) {
@@ -357,7 +348,7 @@ void FetchStage::attend(const Task& task, Heads heads) {
     const size_t segment = segment_of(w.views[begin]);
     size_t end = begin + 1;
     while (end < w.views.size() && segment_of(w.views[end]) == segment) ++end;
-    const AttendState part = state_at(w.part, rows);
+    const AttendState part = state_at(w.part.data(), rows);
     clear(part, rows, d);
     args.pages = w.views.data() + begin;
     args.page_count = end - begin;

@@ -96,19 +96,7 @@ void KeepStage::evict(SequenceCache& cache) {
 // The head's keys and positions, read into its scratch.
 HeadView KeepStage::view(const SequenceCache& cache, size_t layer, size_t kv_head,
                          Head& head) const {
-  const HeadCache& stored = cache.head(layer, kv_head);
-  const size_t n = stored.length(), d = cache.shape().head_dim;
-  head.k.ensure(n * d);
-  head.positions.resize(n);
-  cache.read_keys(layer, kv_head, 0, {head.k.data(), n * d});
-  for (size_t i = 0; i < n; ++i) head.positions[i] = stored.position(i);
-  HeadView view;
-  view.layer = layer;
-  view.kv_head = kv_head;
-  view.head_dim = d;
-  view.tokens = n;
-  view.k = head.k.data();
-  view.positions = head.positions.data();
+  HeadView view = stored_head(cache, layer, kv_head, head.k, head.positions);
   view.scale = layers_[layer].scale;
   view.rope = &layers_[layer].rope;
   return view;

@@ -416,4 +416,21 @@ void SequenceCache::cut_text() {
   text_.open_ends.clear();
 }
 
+HeadView stored_head(const SequenceCache& cache, size_t layer, size_t kv_head, Buffer<float>& keys,
+                     std::vector<int32_t>& positions) {
+  const HeadCache& stored = cache.head(layer, kv_head);
+  HeadView view;
+  view.layer = layer;
+  view.kv_head = kv_head;
+  view.head_dim = cache.shape().head_dim;
+  view.tokens = stored.length();
+  keys.ensure(view.tokens * view.head_dim);
+  cache.read_keys(layer, kv_head, 0, {keys.data(), view.tokens * view.head_dim});
+  positions.resize(view.tokens);
+  for (size_t i = 0; i < view.tokens; ++i) positions[i] = stored.position(i);
+  view.k = keys.data();
+  view.positions = positions.data();
+  return view;
+}
+
 }  // namespace fathom::kv

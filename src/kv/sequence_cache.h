@@ -21,6 +21,7 @@
 #include "kv/ledger.h"
 #include "kv/page_pool.h"
 #include "kv/store/store.h"
+#include "kv/view.h"
 
 namespace fathom::kv {
 
@@ -217,5 +218,10 @@ class SequenceCache {
   FetchState fetch_;
   std::unique_ptr<Ledger> ledger_;
 };
+
+// A head as policies see it: all stored keys and their positions, read into the given memory, which
+// the view points to. Its scale and rotation are the caller's to set.
+HeadView stored_head(const SequenceCache& cache, size_t layer, size_t kv_head, Buffer<float>& keys,
+                     std::vector<int32_t>& positions);
 
 }  // namespace fathom::kv

@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/stopwatch.h"
+#include "kv/attention_state.h"
 
 namespace fathom::kv {
 namespace {
@@ -16,16 +17,6 @@ using kernel::kPageTokens;
 using kernel::kSegmentPages;
 using kernel::padded_head_dim;
 using kernel::PageView;
-
-AttendState state_at(Buffer<float>& memory, size_t rows) {
-  return {memory.data(), memory.data() + rows, memory.data() + 2 * rows};
-}
-
-void clear(const AttendState& state, size_t rows, size_t head_dim) {
-  std::fill_n(state.max, rows, -std::numeric_limits<float>::infinity());
-  std::fill_n(state.sum, rows, 0.0f);
-  std::fill_n(state.out, rows * padded_head_dim(head_dim), 0.0f);
-}
 
 constexpr size_t kGatherBytes = size_t{64} << 20;
 
@@ -316,7 +307,7 @@ void SparsePrefill::run_tile(const AttendLayer& layer, const SequenceRows& seque
     std::memcpy(w.q.data() + r * d, layer.stored_q() + row * d, d * sizeof(float));
     w.positions[r] = static_cast<int32_t>(start + tile.first + r);
   }
-  clear(state_at(w.state, tile.rows), tile.rows, d);
+  clear(state_at(w.state.data(), tile.rows), tile.rows, d);
   const int32_t window = layer.window > 0 && tile.list->window > 0
                              ? std::min(layer.window, tile.list->window)
                              : std::max(layer.window, tile.list->window);
@@ -333,7 +324,8 @@ void SparsePrefill::run_tile(const AttendLayer& layer, const SequenceRows& seque
     attend(layer, cache, {&tile, w.open, layer.window}, w);
     attend(layer, cache, {&tile, w.windowed, window}, w);
   }
-  kernel::finish_attention(state_at(w.state, tile.rows), tile.rows, d, {w.rows.data(), d, nullptr});
+  kernel::finish_attention(state_at(w.state.data(), tile.rows), tile.rows, d,
+                           {w.rows.data(), d, nullptr});
   for (size_t r = 0; r < tile.rows; ++r) {
     const size_t row = (sequence.first_row + tile.first + r) * layer.heads + tile.head;
     std::memcpy(layer.out + row * d, w.rows.data() + r * d, d * sizeof(float));
@@ -366,13 +358,13 @@ void SparsePrefill::attend(const AttendLayer& layer, const SequenceCache& cache,
            (end - begin < kSegmentPages || segment_of(views[end]) == segment_of(views[end - 1]))) {
       ++end;
     }
-    const AttendState part = state_at(w.part, rows);
+    const AttendState part = state_at(w.part.data(), rows);
     clear(part, rows, d);
     args.pages = views.data() + begin;
     args.page_count = end - begin;
     args.state = part;
     kernels_.attend(args.format)(args);
-    kernel::merge_partials(state_at(w.state, rows), part, rows, padded_head_dim(d));
+    kernel::merge_partials(state_at(w.state.data(), rows), part, rows, padded_head_dim(d));
     begin = end;
   }
 }

@@ -72,21 +72,11 @@ void StoreStage::choose(const SequenceCache& cache, size_t layer, size_t kv_head
     pages[p].open = !pages[p].coder && (p + 1) * kPageTokens + head.codec().tail() <= head.length();
     any |= pages[p].open;
   }
-  const size_t d = cache.shape().head_dim, n = head.length();
+  const size_t d = cache.shape().head_dim;
   const StoreState& state = cache.store_state();
   if (!any || state.filled[layer] == 0) return;
   Worker& w = workers_[static_cast<size_t>(worker)];
-  w.keys.ensure(n * d);
-  cache.read_keys(layer, kv_head, 0, {w.keys.data(), n * d});
-  w.positions.resize(n);
-  for (size_t i = 0; i < n; ++i) w.positions[i] = head.position(i);
-  HeadView view;
-  view.layer = layer;
-  view.kv_head = kv_head;
-  view.head_dim = d;
-  view.tokens = n;
-  view.k = w.keys.data();
-  view.positions = w.positions.data();
+  HeadView view = stored_head(cache, layer, kv_head, w.keys, w.positions);
   view.scale = scales_[layer];
   QueryView queries;
   queries.group = state.width / d / cache.shape().kv_heads;

@@ -123,15 +123,15 @@ TEST(IndexFetch, AWiderSearchFindsOthers) {
   float gained = 0;
   for (size_t i = 0; i < 20; ++i) {
     const auto sum = [&](FetchIndex& index) {
-      float sum = 0;
+      float total = 0;
       const Runs runs = select(index, c, i, 2)[0];
       for (const kv::Run& run : runs) {
         for (int32_t t = run.first; t < run.end; ++t) {
           if (t < int32_t(kInit) || t >= int32_t(kTokens - kLocal)) continue;
-          sum += dot(c.query(i).row(0, 0, kDim), c.keys.data() + size_t(t) * kDim, kDim);
+          total += dot(c.query(i).row(0, 0, kDim), c.keys.data() + size_t(t) * kDim, kDim);
         }
       }
-      return sum;
+      return total;
     };
     gained += sum(*wide) - sum(*narrow);
   }

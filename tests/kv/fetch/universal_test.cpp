@@ -275,7 +275,8 @@ TEST_P(EachFetch, CoversMoreAttentionThanItsShare) {
   const auto policy = make(false);
   if (!policy) return;
   const FetchNeeds needs = policy->needs();
-  if (needs.sentences || needs.surprise) GTEST_SKIP() << "the recording does not say";
+  if (needs.sentences || needs.surprise)
+    GTEST_SKIP() << "the recording holds neither sentences nor surprise, which this method needs";
   const Recording& r = test::recorded_layer();
   const auto rope = recorded_rope(r);
   FetchLayer fetch(*policy, r.kv_heads());
