@@ -86,7 +86,7 @@ class BenchCommand {
     for (const eval::SpeedTest& t : tests()) {
       options.context = std::max(options.context, t.depth + t.prompt + t.generate);
     }
-    const std::string path = args_.model.empty() ? bundled_model() : args_.model;
+    const std::string path = model_path(args_.model);
     const auto engine = engine::Engine::load(path, options);
     engine::Runner& runner = engine->runner();
     if (limits_.threads != runner.threads().size()) {

@@ -58,7 +58,7 @@ class HeadsCommand {
     options.kv = "store=f32";
     options.progress = std::ref(progress_);
     options.context = (args_.block > 0 ? args_.block : kDefaultBlock) * args_.repeats + 1;
-    engine_ = engine::Engine::load(args_.model.empty() ? bundled_model() : args_.model, options);
+    engine_ = engine::Engine::load(model_path(args_.model), options);
   }
 
   // As wanted, or as much of the default as vocabulary and context have room for.

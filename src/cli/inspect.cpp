@@ -129,7 +129,7 @@ void print_text(const Json& all, const InspectArgs& args) {
 }
 
 int inspect(const InspectArgs& args) {
-  const auto checkpoint = file::Checkpoint::open(args.model.empty() ? bundled_model() : args.model);
+  const auto checkpoint = file::Checkpoint::open(model_path(args.model));
   if (!args.tensor.empty()) return write_tensor(checkpoint, args);
   Json all = {{"file", checkpoint.path()},        {"format", checkpoint.format()},
               {"bytes", checkpoint.file_bytes()}, {"metadata", Json::object()},

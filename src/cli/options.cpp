@@ -73,7 +73,9 @@ void ModelArgs::add_to(CLI::App& command) {
       ->group(group);
 }
 
-std::string ModelArgs::path() const { return model.empty() ? bundled_model() : model; }
+std::string model_path(const std::string& named) { return named.empty() ? bundled_model() : named; }
+
+std::string ModelArgs::path() const { return model_path(model); }
 
 ModelOptions ModelArgs::options() const {
   ModelOptions o;

@@ -42,5 +42,7 @@ struct GenerateArgs {
 // The model that comes with Fathom: $FATHOM_MODEL, or where the program was built or installed.
 // Throws Error(kBadFile) where there is none.
 std::string bundled_model();
+// What was named, or the bundled model.
+std::string model_path(const std::string& named);
 
 }  // namespace fathom::cli

@@ -133,7 +133,7 @@ class ProfileCommand {
     options.kv = "store=f32";
     options.progress = std::ref(progress_);
     options.context = args_.tokens;
-    const std::string path = args_.model.empty() ? bundled_model() : args_.model;
+    const std::string path = model_path(args_.model);
     engine_ = engine::Engine::load(path, options);
   }
 

@@ -77,7 +77,7 @@ class RecommendCommand {
 
   int run() {
     if (!args_.file.empty()) options_.text = engine::read_text_file(args_.file);
-    path_ = args_.model.empty() ? bundled_model() : args_.model;
+    path_ = model_path(args_.model);
     ModelOptions load;
     load.threads = args_.threads;
     load.batch = args_.batch;

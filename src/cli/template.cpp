@@ -60,7 +60,7 @@ TemplateJson parse_conversation(const std::string& path) {
 std::string load_source(const std::string& source, TemplateJson& variables) {
   const bool is_template = std::filesystem::path(source).extension() == ".jinja";
   if (is_template) return engine::read_text_file(source);
-  const auto checkpoint = file::Checkpoint::open(source.empty() ? bundled_model() : source);
+  const auto checkpoint = file::Checkpoint::open(model_path(source));
   const text::VocabData vocab = engine::load_vocab(checkpoint.metadata());
   const auto set = [&](const char* name, const std::optional<text::TokenId>& id) {
     if (id && static_cast<size_t>(*id) < vocab.tokens.size() && !variables.contains(name)) {

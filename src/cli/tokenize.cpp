@@ -55,7 +55,7 @@ void print_decoded(const TokenizeArgs& args, const text::Tokenizer& tokenizer,
 }
 
 int tokenize(const TokenizeArgs& args) {
-  const std::string path = args.model.empty() ? bundled_model() : args.model;
+  const std::string path = model_path(args.model);
   const auto checkpoint = file::Checkpoint::open(path);
   const auto tokenizer = text::Tokenizer::create(engine::load_vocab(checkpoint.metadata()));
   const bool from_prompt = !args.prompt.empty();
