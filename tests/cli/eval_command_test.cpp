@@ -1,0 +1,155 @@
+// `fathom eval` as users call it.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "cli/program.h"
+#include "support/shared_data.h"
+
+namespace fathom {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using test::fathom;
+using test::Outcome;
+using test::shell_word;
+using test::temporary;
+using test::write_text;
+
+TEST(EvalCommand, GeneratesTheSameInstancesEveryTime) {
+  const std::string call =
+      "eval --generate --suite ruler/niah_single_1,kv_words --lengths 1k,2048"
+      " --instances 3";
+  const Outcome first = fathom(call);
+  EXPECT_EQ(first.code, 0) << first.err;
+  EXPECT_EQ(std::count(first.out.begin(), first.out.end(), '\n'), 12);
+  EXPECT_EQ(fathom(call).out, first.out);
+  const std::string file = (temporary() / "instances.jsonl").string();
+  const json written = fathom(call + " --json -o " + shell_word(file)).parsed();
+  EXPECT_EQ(written["sessions"], 12);
+  EXPECT_EQ(written["questions"], 6 + 6 * 5);
+  EXPECT_EQ(test::read_file(file), first.out);
+}
+
+TEST(EvalCommand, ScoresAnswersOfOtherPrograms) {
+  const Outcome o = fathom("eval --score - --layout ruler --task niah_multivalue --json",
+                           R"({"id":"a","prediction":"12 and 34","answer":["12","34"]})"
+                           "\n"
+                           R"({"id":"b","prediction":"12","answer":["12","56"]})");
+  EXPECT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.parsed()["score"], 0.75);
+  EXPECT_EQ(o.parsed()["sessions"], 2);
+}
+
+TEST(EvalCommand, ComparesTwoFilesPairByPair) {
+  const fs::path other = temporary() / "other.jsonl", mine = temporary() / "mine.jsonl";
+  std::ofstream a(mine), b(other);
+  for (int i = 0; i < 20; ++i) {
+    a << fmt::format("{{\"id\":{},\"prediction\":\"x\",\"answer\":\"x\"}}\n", i);
+    b << fmt::format("{{\"id\":{},\"prediction\":\"{}\",\"answer\":\"x\"}}\n", i,
+                     i < 10 ? "x" : "y");
+  }
+  a.close();
+  b.close();
+  const Outcome o = fathom("eval --score " + shell_word(mine) + " --against " + shell_word(other) +
+                           " --task kv --json");
+  const json c = o.parsed()["comparison"];
+  EXPECT_EQ(c["difference"], 0.5);
+  EXPECT_EQ(c["better"], 10);
+  EXPECT_TRUE(c["seen"]);
+  EXPECT_NEAR(c["mcnemar_p"].get<double>(), 2.0 / 1024, 1e-9);
+}
+
+TEST(EvalCommand, ComparesPoliciesAndResumes) {
+  const std::string folder = shell_word(temporary() / "results");
+  const std::string call = "eval --suite facts --lengths 512 --instances 2 -o " + folder +
+                           " --policies 'store=f32; store=f16' --json";
+  const Outcome first = fathom(call);
+  ASSERT_EQ(first.code, 0) << first.err;
+  const json report = first.parsed();
+  ASSERT_EQ(report["policies"].size(), 2u);
+  EXPECT_EQ(report["policies"][0]["questions"], 10);
+  EXPECT_EQ(report["policies"][0]["tasks"][0]["task"], "needle/facts");
+  EXPECT_TRUE(report["policies"][1]["against_first"].contains("verdict"));
+  EXPECT_EQ(fathom(call).code, 2);  // it would mix with what is there
+  // Half of it lost, as after an interrupt: the rest is run again, and the report is the same.
+  const fs::path results = temporary() / "results" / "results.jsonl";
+  const std::string lines = test::read_file(results);
+  std::ofstream(results, std::ios::binary)
+      << lines.substr(0, lines.size() / 2 + 1).substr(0, lines.rfind('\n', lines.size() / 2) + 1);
+  const json again = fathom(call + " --resume").parsed();
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(again["policies"][i]["tasks"], report["policies"][i]["tasks"]);
+  }
+  EXPECT_EQ(fathom(call + " --resume --seed 7").code, 2);
+}
+
+TEST(EvalCommand, MeasuresDivergence) {
+  const Outcome o = fathom(
+      "eval --suite divergence --lengths 256 --instances 3 --json"
+      " --policies 'store=f32;store=f16'");
+  ASSERT_EQ(o.code, 0) << o.err;
+  const json prose = o.parsed()["prose"];
+  ASSERT_EQ(prose.size(), 2u);
+  EXPECT_EQ(prose[1]["positions"], "decode");
+  EXPECT_LT(prose[1]["kl"]["value"], 0.01);
+  EXPECT_EQ(fathom("eval --suite divergence").code, 2);
+}
+
+TEST(EvalCommand, MeasuresThePerplexityOfBooks) {
+  const fs::path books = temporary() / "books";
+  fs::create_directories(books);
+  std::ofstream book(books / "rain.txt");
+  for (int i = 0; i < 300; ++i) book << "It rained for " << i << " days. The river rose again. ";
+  book.close();
+  const Outcome o =
+      fathom("eval --suite books --lengths 256 --instances 2 --json --books " + shell_word(books));
+  ASSERT_EQ(o.code, 0) << o.err;
+  const json prose = o.parsed()["prose"];
+  ASSERT_EQ(prose.size(), 2u);
+  EXPECT_EQ(prose[0]["positions"], "prefill");
+  EXPECT_EQ(prose[0]["windows"], 2);
+  EXPECT_EQ(prose[0]["kl"]["value"], 0);  // one policy against itself
+  EXPECT_NEAR(prose[0]["ln_perplexity"]["value"],
+              std::log(prose[0]["reference_perplexity"].get<double>()), 1e-9);
+}
+
+TEST(EvalCommand, CutsContextsOfOtherPeople) {
+  const fs::path data = temporary() / "long.jsonl";
+  json line = {{"id", "x"}, {"multi_turns", {{{"input", "What?"}, {"answer", "This"}}}}};
+  std::string context;
+  for (int i = 0; i < 900; ++i) context += "It rained in the valley. ";
+  line["context"] = context;
+  std::ofstream(data) << line.dump() << "\n";
+  const Outcome o = fathom("eval --layout scbench --task kv --ctx 512 --repeat 0 --json --data " +
+                           shell_word(data));
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_NE(o.err.find("cut: 1 of 1 contexts"), std::string::npos) << o.err;
+  EXPECT_EQ(o.parsed()["policies"][0]["tasks"][0]["cut_contexts"], 1);
+}
+
+TEST(EvalCommand, ExplainsWhatIsWrong) {
+  EXPECT_EQ(fathom("eval --mode twice").code, 2);
+  EXPECT_EQ(fathom("eval --suite facts --lengths 8k").code, 2);
+  EXPECT_EQ(fathom("eval --generate --suite rular").code, 2);
+  EXPECT_NE(fathom("eval --generate --suite rular").err.find("'ruler'"), std::string::npos);
+  EXPECT_EQ(fathom("eval --generate --lengths 4q").code, 2);
+  EXPECT_EQ(fathom("eval --generate --suite repoqa --lengths 256").code, 2);
+  EXPECT_EQ(fathom("eval --generate --layout ruler --suite kv").code, 2);
+  EXPECT_EQ(fathom("eval --generate --books /nonexistent").code, 3);
+  EXPECT_EQ(fathom("eval --score /nonexistent --task kv").code, 3);
+  EXPECT_EQ(fathom("eval --score - --task kv", "{\"prediction\":1}").code, 3);
+  EXPECT_EQ(fathom("eval --score - --task nothing", "{\"prediction\":\"a\",\"answer\":\"a\"}").code,
+            2);
+}
+
+}  // namespace
+}  // namespace fathom
