@@ -32,6 +32,14 @@ struct AccountStore {
   size_t pages = 0, tokens = 0, bytes = 0;
 };
 
+// Where a policy chose which tokens of a prompt the model reads.
+struct AccountChoice {
+  size_t text = 0;                   // tokens it chose from, of which the first layers read all
+  size_t chosen = 0;                 // tokens that all layers read
+  size_t layers = 0;                 // that read all; 0: nothing was chosen
+  std::vector<AccountShare> ranges;  // of the text, in up to 64 parts of (almost) equal length
+};
+
 struct Account {
   std::string policy;                // the complete line
   size_t tokens = 0;                 // read so far
@@ -41,6 +49,7 @@ struct Account {
   std::vector<AccountRange> ranges;  // ascending, without gaps; at most 64, of equal length but the
                                      // last
   AccountRange total;
+  AccountChoice choice;  // ranges and tokens above count what was chosen
   std::vector<AccountStore> stores;
 };
 

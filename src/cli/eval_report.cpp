@@ -120,7 +120,8 @@ eval::Library eval_library(const EvalArgs& args) {
 
 std::vector<std::string> policy_lines(const EvalArgs& args) {
   std::string text = args.policies;
-  if (fs::is_regular_file(text)) {
+  std::error_code error;  // a list of policies is longer than a name can be
+  if (fs::is_regular_file(text, error)) {
     text.clear();
     const std::string file = engine::read_text_file(args.policies);
     for (const std::string_view line : eval::split(file, "\n")) {

@@ -37,6 +37,7 @@ class Picture {
   std::string text() {
     out_ = fmt::format("on what this answer stood: {} tokens, in ranges of {} ({})\n",
                        grouped(a_.tokens), a_.ranges[0].end, a_.policy);
+    if (a_.choice.layers > 0) choice();
     row(
         "prefill", [](const AccountRange& r) { return r.prefill_keys; },
         fmt::format("{} of attention computed, by keys", percent(a_.total.prefill_keys.value())));
@@ -67,6 +68,15 @@ class Picture {
       }
     }
     out_ += fmt::format("  {}\n", numbers);
+  }
+
+  void choice() {
+    const AccountChoice& c = a_.choice;
+    out_ += fmt::format("{:<8}", "chosen");
+    for (const AccountShare& range : c.ranges) out_ += bar(range.value());
+    out_ += fmt::format("  {} of {} tokens ({}), by {} layers; the rest counts these only\n",
+                        grouped(c.chosen), grouped(c.text),
+                        percent(double(c.chosen) / double(c.text)), c.layers);
   }
 
   std::string kept() const {
@@ -118,6 +128,15 @@ Json range_json(const AccountRange& r) {
           {"bytes", std::round(r.bytes)}};
 }
 
+Json choice_json(const AccountChoice& choice) {
+  Json shares = Json::array();
+  for (const AccountShare& range : choice.ranges) shares.push_back(range.value());
+  return {{"text_tokens", choice.text},
+          {"chosen_tokens", choice.chosen},
+          {"layers", choice.layers},
+          {"chosen_shares", shares}};
+}
+
 }  // namespace
 
 void add_explain(CLI::App& command, bool& explain) {
@@ -141,18 +160,20 @@ Json account_json(const Account& a) {
                       {"tokens", s.tokens},
                       {"bytes", s.bytes}});
   }
-  return {{"kv", a.policy},
-          {"tokens", a.tokens},
-          {"heads", a.heads},
-          {"prefill_share", a.total.prefill_keys.value()},
-          {"kept_share", a.total.kept.value()},
-          {"kept_shortest_head", a.shortest},
-          {"kept_longest_head", a.longest},
-          {"fetched_share", a.total.fetched.value()},
-          {"steps", a.steps},
-          {"bytes", std::round(a.total.bytes)},
-          {"stores", stores},
-          {"ranges", ranges}};
+  Json out = {{"kv", a.policy},
+              {"tokens", a.tokens},
+              {"heads", a.heads},
+              {"prefill_share", a.total.prefill_keys.value()},
+              {"kept_share", a.total.kept.value()},
+              {"kept_shortest_head", a.shortest},
+              {"kept_longest_head", a.longest},
+              {"fetched_share", a.total.fetched.value()},
+              {"steps", a.steps},
+              {"bytes", std::round(a.total.bytes)},
+              {"stores", stores},
+              {"ranges", ranges}};
+  if (a.choice.layers > 0) out["choice"] = choice_json(a.choice);
+  return out;
 }
 
 }  // namespace fathom::cli

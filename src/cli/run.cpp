@@ -98,7 +98,7 @@ class RunCommand {
     const auto prompts = make_prompts(*engine_, args_, document);
     require_fit(*engine_, prompts);
     Session session(engine_);
-    const size_t shared = prompts.size() > 1 ? engine::common_prefix(prompts) : 0;
+    const size_t shared = prompts.size() > 1 ? engine::shared_prefix(*engine_, prompts) : 0;
     if (!read_shared(session, std::span(prompts[0]).first(shared))) return 130;
     Json replies = Json::array();
     for (size_t i = 0; i < prompts.size() && !interrupted(); ++i) {

@@ -18,6 +18,15 @@ class AttentionObserver {
   virtual void attended(const model::AttendCall& call, size_t rows) = 0;
 };
 
+// A model's call as the cache takes it.
+inline kv::AttendLayer layer_of(const model::AttendCall& call, size_t heads) {
+  return {call.layer,  heads,
+          call.q,      call.k,
+          call.v,      call.out,
+          call.scale,  call.soft_cap,
+          call.window, {call.rope->frequencies(), call.rope->magnitude(), call.style}};
+}
+
 class CacheAttention final : public model::Attention {
  public:
   struct Stages {
@@ -32,12 +41,7 @@ class CacheAttention final : public model::Attention {
       : stages_(stages), sequences_(sequences), heads_(heads), observer_(observer) {}
 
   void attend(const model::AttendCall& call) override {
-    const kv::AttendLayer layer{
-        call.layer,  heads_,
-        call.q,      call.k,
-        call.v,      call.out,
-        call.scale,  call.soft_cap,
-        call.window, {call.rope->frequencies(), call.rope->magnitude(), call.style}};
+    const kv::AttendLayer layer = layer_of(call, heads_);
     stages_.attender.run(layer, sequences_);
     stages_.keep.observe(layer, sequences_);
     stages_.store.observe(layer, sequences_);

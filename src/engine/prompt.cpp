@@ -100,4 +100,8 @@ size_t common_prefix(std::span<const std::vector<TokenId>> prompts) {
   return n;
 }
 
+size_t shared_prefix(const Engine& engine, std::span<const std::vector<TokenId>> prompts) {
+  return engine.runner().policy().filter ? 0 : common_prefix(prompts);
+}
+
 }  // namespace fathom::engine

@@ -37,5 +37,7 @@ std::vector<Message> question_messages(const Engine& engine, const std::string& 
 // The tokens that all of the prompts begin with; at least one of each is left out, so that every
 // prompt still has a last token to read.
 size_t common_prefix(std::span<const std::vector<TokenId>> prompts);
+// What it is worth to read of it once: nothing where the policy chooses tokens for each prompt.
+size_t shared_prefix(const Engine& engine, std::span<const std::vector<TokenId>> prompts);
 
 }  // namespace fathom::engine

@@ -75,7 +75,11 @@ Runner::Runner(std::shared_ptr<const model::Model> model, std::shared_ptr<Thread
       attender_(*pool_, kernels, policy_.prefill, checked(policy_).fetch),
       keep_(*pool_, policy_.keep, forward_.config().layers),
       store_(*pool_, policy_.store, forward_.config().layers),
-      text_(policy_, options.token_text) {}
+      text_(policy_, options.token_text) {
+  if (policy_.filter) {
+    filter_.emplace(PromptFilter::Parts{*pool_, kernels_, forward_, pages_}, policy_);
+  }
+}
 
 kv::SequenceCache Runner::new_cache() {
   const model::Config& c = config();
@@ -84,25 +88,29 @@ kv::SequenceCache Runner::new_cache() {
   return cache;
 }
 
+// Tokens that make a text of this length.
+void Runner::check_tokens(std::span<const TokenId> tokens, size_t length) const {
+  if (length > options_.context) {
+    throw with_hint(
+        Error(ErrorCode::kTooLong, "context",
+              fmt::format("{} tokens do not fit into a context of {}", length, options_.context)),
+        "ask for a larger one with --ctx, or read less text");
+  }
+  for (const TokenId id : tokens) {
+    if (id < 0 || static_cast<size_t>(id) >= config().vocab) {
+      throw usage_error("tokens", "{} is not a token of this model ({} in all)", id,
+                        config().vocab);
+    }
+  }
+}
+
 void Runner::check(std::span<const StepPart> parts) const {
   size_t bytes = 0, tokens = 0;
   for (const StepPart& part : parts) {
     FATHOM_CHECK(!part.tokens.empty());
-    const size_t length = part.cache->length() + part.tokens.size();
-    if (length > options_.context) {
-      throw with_hint(
-          Error(ErrorCode::kTooLong, "context",
-                fmt::format("{} tokens do not fit into a context of {}", length, options_.context)),
-          "ask for a larger one with --ctx, or read less text");
-    }
+    check_tokens(part.tokens, part.cache->length() + part.tokens.size());
     bytes += part.cache->bytes_for(part.tokens.size());
     tokens += part.tokens.size();
-    for (const TokenId id : part.tokens) {
-      if (id < 0 || static_cast<size_t>(id) >= config().vocab) {
-        throw usage_error("tokens", "{} is not a token of this model ({} in all)", id,
-                          config().vocab);
-      }
-    }
   }
   FATHOM_CHECK(tokens <= step_tokens());
   if (bytes > pages_.free_bytes()) {
@@ -180,13 +188,45 @@ std::span<float> Runner::take_texts(std::span<const StepPart> parts, std::span<f
 }
 
 bool Runner::can_rewind(const kv::SequenceCache& cache) const {
-  if (!cache.whole() || text_.wants_surprise()) return false;
+  if (!cache.whole() || !cache.text().chosen.places.empty() || text_.wants_surprise()) return false;
   if (policy_.keep && policy_.keep->needs().received) return false;
   return !policy_.fetch || policy_.fetch->needs().observed == 0;
 }
 
 std::span<float> Runner::read(kv::SequenceCache& cache, std::span<const TokenId> tokens,
                               const Progress& progress) {
+  const bool choose = cache.length() == 0 && tokens.size() > 1 && chooses_tokens(tokens.size());
+  return choose ? read_chosen(cache, tokens, progress) : read_all(cache, tokens, progress);
+}
+
+// The whole text by the first layers, then what they chose by all.
+std::span<float> Runner::read_chosen(kv::SequenceCache& cache, std::span<const TokenId> tokens,
+                                     const Progress& progress) {
+  check_tokens(tokens, tokens.size());
+  std::vector<int32_t> places = filter_->choose(tokens, progress);
+  if (places.empty()) return {};
+  std::vector<TokenId> chosen;
+  for (const int32_t place : places) chosen.push_back(tokens[static_cast<size_t>(place)]);
+  const kv::PrefillAccount before = attender_.account();
+  const std::span<float> logits = read_all(cache, chosen, progress);
+  if (cache.length() < chosen.size()) {
+    cache.truncate(0);
+    return {};
+  }
+  // The second reading counted itself, where it was sparse; it is part of the whole.
+  kv::PrefillAccount again = attender_.account();
+  again.visited -= before.visited;
+  again.causal -= before.causal;
+  kv::PrefillAccount both = filter_->account(tokens.size(), chosen.size(), again.density());
+  both.visited -= again.visited;
+  both.causal -= again.causal;
+  attender_.add_account(both, filter_->seconds());
+  cache.text().chosen = {std::move(places), tokens.size(), filter_->layer() + 1};
+  return logits;
+}
+
+std::span<float> Runner::read_all(kv::SequenceCache& cache, std::span<const TokenId> tokens,
+                                  const Progress& progress) {
   std::span<float> logits;
   const size_t prompt = tokens.size() > 1 ? cache.length() + tokens.size() : 0;
   for (size_t at = 0; at < tokens.size();) {

@@ -5,12 +5,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "base/buffer.h"
 #include "base/progress.h"
 #include "base/thread_pool.h"
+#include "engine/prompt_filter.h"
 #include "engine/text_reader.h"
 #include "kernel/kernels.h"
 #include "kv/attend.h"
@@ -60,8 +62,14 @@ class Runner {
   // Reads any number of tokens in steps of step_tokens() and returns the last token's logits. More
   // than one token is a prompt: at its end the policy decides what stays.
   // Reports "reading" in tokens; a report that returns false ends early, at a step's border.
+  // Where the policy chooses_tokens() of the prompt, it first reports "choosing", and an early end
+  // leaves the cache empty and no logits.
   std::span<float> read(kv::SequenceCache& cache, std::span<const TokenId> tokens,
                         const Progress& progress = {});
+
+  // Whether the policy would choose which tokens of this text the model reads if the text came to
+  // an empty cache: it is a prompt and longer than the policy's budget.
+  bool chooses_tokens(size_t text) const { return filter_ && text > filter_->budget(); }
 
   const model::Config& config() const { return forward_.config(); }
   const kv::Policy& policy() const { return policy_; }
@@ -82,6 +90,11 @@ class Runner {
 
  private:
   void check(std::span<const StepPart> parts) const;
+  void check_tokens(std::span<const TokenId> tokens, size_t length) const;
+  std::span<float> read_all(kv::SequenceCache& cache, std::span<const TokenId> tokens,
+                            const Progress& progress);
+  std::span<float> read_chosen(kv::SequenceCache& cache, std::span<const TokenId> tokens,
+                               const Progress& progress);
   void collect(std::span<const StepPart> parts);
   std::span<float> take_texts(std::span<const StepPart> parts, std::span<float> logits);
 
@@ -96,6 +109,7 @@ class Runner {
   kv::StoreStage store_;
   AttentionObserver* observer_ = nullptr;
   TextReader text_;
+  std::optional<PromptFilter> filter_;
 
   std::vector<TokenId> tokens_;
   std::vector<int32_t> positions_;

@@ -69,13 +69,29 @@ bool Session::feed(std::span<const TokenId> tokens, const Progress& progress) {
 
 // REQUIRES: the cache holds tokens_.
 bool Session::read(std::span<const TokenId> tokens, const Progress& progress) {
+  if (tokens.size() > 1 && engine_->runner().chooses_tokens(tokens_.size() + tokens.size())) {
+    return read_anew(tokens, progress);
+  }
+  return read_behind(tokens, progress);
+}
+
+// The text so far with these tokens, for which the policy chooses what the model reads.
+bool Session::read_anew(std::span<const TokenId> tokens, const Progress& progress) {
+  std::vector<TokenId> text = std::move(tokens_);
+  text.insert(text.end(), tokens.begin(), tokens.end());
+  tokens_.clear();
+  cache_.truncate(0);
+  return read_behind(text, progress);
+}
+
+bool Session::read_behind(std::span<const TokenId> tokens, const Progress& progress) {
   const Timer timer;
   kv::Attender& attender = engine_->runner().attender();
   attender.reset_account();
   const std::span<const float> logits = engine_->runner().read(cache_, tokens, progress);
   fed_pairs_ += attender.account().visited;
   fed_causal_pairs_ += attender.account().causal;
-  const size_t n = cache_.length() - tokens_.size();
+  const size_t n = cache_.text_length() - tokens_.size();
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(n));
   logits_.assign(logits.begin(), logits.end());
   fed_tokens_ += n;
@@ -93,11 +109,12 @@ bool Session::rewrite(std::span<const TokenId> tokens, const Progress& progress)
   const auto [old_end, new_end] =
       std::mismatch(tokens_.begin(), tokens_.end(), tokens.begin(), tokens.end());
   size_t keep = static_cast<size_t>(old_end - tokens_.begin());
-  keep = std::min(keep, cache_.length());
+  const size_t held = cache_.text_length();
+  keep = std::min(keep, held);
   if (keep == tokens.size() && keep > 0) --keep;
-  if (keep < cache_.length() && !engine_->runner().can_rewind(cache_)) keep = 0;
+  if (keep < held && !engine_->runner().can_rewind(cache_)) keep = 0;
   if (tokens.size() > engine_->context()) require_room(tokens.size() - tokens_.size());
-  cache_.truncate(keep);
+  if (keep < held) cache_.truncate(keep);
   tokens_.resize(keep);
   last_unread_ = false;
   logits_.clear();

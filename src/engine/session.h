@@ -23,7 +23,9 @@ class Session {
   const std::vector<TokenId>& tokens() const { return tokens_; }
 
   // Appends tokens. Throws Error(kTooLong) before anything is read where they do not fit. Returns
-  // false where `progress` ended it early; what was read stays.
+  // false where `progress` ended it early; what was read stays. Where the policy chooses tokens of
+  // a prompt (Runner::chooses_tokens), it chooses anew from the whole text, which is read again; an
+  // early end then leaves nothing.
   bool feed(std::span<const TokenId> tokens, const Progress& progress = {});
   void feed_text(std::string_view text, const Progress& progress = {});
 
@@ -46,6 +48,8 @@ class Session {
   Session(std::shared_ptr<Engine> engine, kv::SequenceCache cache);
   void require_room(size_t more) const;
   bool read(std::span<const TokenId> tokens, const Progress& progress);
+  bool read_anew(std::span<const TokenId> tokens, const Progress& progress);
+  bool read_behind(std::span<const TokenId> tokens, const Progress& progress);
   StopReason decode(const GenerateOptions& options, const OnText& on_text, Reply& reply);
 
   std::shared_ptr<Engine> engine_;

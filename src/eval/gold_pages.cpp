@@ -6,16 +6,16 @@
 namespace fathom::eval {
 namespace {
 
-// Indices of the stored tokens of a head at these positions.
-Span stored(const kv::HeadCache& head, const Span& positions) {
-  const auto index_of = [&](size_t position) {
+// Indices of the stored tokens of a head at these places of the text.
+Span stored(const kv::SequenceCache& cache, const kv::HeadCache& head, const Span& places) {
+  const auto index_of = [&](size_t place) {
     const auto all = std::views::iota(size_t{0}, head.length());
     return static_cast<size_t>(
-        std::ranges::lower_bound(all, static_cast<int32_t>(position), {},
-                                 [&](size_t i) { return head.position(i); }) -
+        std::ranges::lower_bound(all, static_cast<int32_t>(place), {},
+                                 [&](size_t i) { return cache.text_place(head.position(i)); }) -
         all.begin());
   };
-  return {index_of(positions.begin), index_of(positions.end)};
+  return {index_of(places.begin), index_of(places.end)};
 }
 
 }  // namespace
@@ -31,7 +31,7 @@ GoldKept gold_kept(const kv::SequenceCache& cache, std::span<const Span> gold) {
     for (size_t h = 0; h < shape.kv_heads; ++h) {
       size_t held = 0;
       for (const Span& s : gold) {
-        const Span found = stored(cache.head(l, h), s);
+        const Span found = stored(cache, cache.head(l, h), s);
         held += found.end - found.begin;
       }
       kept += held;
@@ -51,7 +51,7 @@ GoldWatch::GoldWatch(Marks& marks, const kv::SequenceCache& cache, std::span<con
   for (size_t i = 0; i < shape.layers * shape.kv_heads; ++i) {
     std::vector<Span>& list = marks_.watched.emplace_back();
     for (const Span& s : gold) {
-      list.push_back(stored(cache.head(i / shape.kv_heads, i % shape.kv_heads), s));
+      list.push_back(stored(cache, cache.head(i / shape.kv_heads, i % shape.kv_heads), s));
     }
   }
 }

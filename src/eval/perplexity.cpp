@@ -93,6 +93,10 @@ std::vector<StreamSegment> stream_perplexity(engine::Engine& engine,
                                              const Progress& progress) {
   using Clock = std::chrono::steady_clock;
   engine::Runner& runner = engine.runner();
+  if (runner.policy().filter) {
+    throw unsupported("--stream", "'{}' chooses tokens of a prompt, and a stream has none",
+                      runner.policy().line);
+  }
   if (tokens.size() > engine.context() + 1) {
     throw with_hint(
         Error(ErrorCode::kTooLong, "text",

@@ -100,6 +100,8 @@ class InstanceRun {
 
   // Makes the sequence hold `prompt`; the tokens read, 0 for an early end.
   size_t go_to(Sequence& sequence, const Tokens& prompt) {
+    if (engine_.runner().policy().filter)
+      sequence = Sequence(engine_);  // chooses for each question
     if (sequence.tokens().empty()) return sequence.read(prompt, progress_) ? prompt.size() : 0;
     const auto [a, b] = std::mismatch(sequence.tokens().begin(), sequence.tokens().end(),
                                       prompt.begin(), prompt.end());

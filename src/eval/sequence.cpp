@@ -65,9 +65,9 @@ Sequence::Sequence(Engine& engine, kv::SequenceCache cache)
     : engine_(&engine), cache_(std::move(cache)) {}
 
 bool Sequence::read(std::span<const TokenId> tokens, const Progress& progress) {
-  const size_t before = cache_.length();
+  const size_t before = cache_.text_length();
   const std::span<const float> logits = engine_->runner().read(cache_, tokens, progress);
-  const size_t n = cache_.length() - before;
+  const size_t n = cache_.text_length() - before;
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(n));
   logits_.assign(logits.begin(), logits.end());
   return n == tokens.size();

@@ -170,6 +170,11 @@ SpeedResult measure_speed(engine::Engine& engine, const SpeedTest& test, size_t 
                                 engine.context()),
                     "ask for a larger one with --ctx");
   }
+  if (test.depth > 0 && test.prompt > 0 && engine.runner().policy().filter) {
+    throw with_hint(unsupported(test.name(), "'{}' chooses from a whole text, not from its end",
+                                engine.runner().policy().line),
+                    "measure prompts at depth 0");
+  }
   Caches behind;
   for (size_t i = 0; i < (test.depth_of == Depth::kShared ? 1 : test.sequences); ++i) {
     behind.push_back(engine.runner().new_cache());

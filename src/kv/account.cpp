@@ -38,6 +38,7 @@ class Accountant {
     for (size_t r = 0; r < out_.ranges.size(); ++r) read_ledger(r);
     out_.total.end = out_.tokens;
     for (const AccountRange& range : out_.ranges) add(out_.total, range);
+    read_choice(cache_.text().chosen);
     return std::move(out_);
   }
 
@@ -51,6 +52,20 @@ class Accountant {
       range.kept.whole = static_cast<double>((range.end - range.first) * out_.heads);
       out_.ranges.push_back(range);
     }
+  }
+
+  void read_choice(const ChosenText& chosen) {
+    if (chosen.places.empty()) return;
+    AccountChoice& out = out_.choice;
+    out.text = chosen.of;
+    out.chosen = chosen.places.size();
+    out.layers = chosen.layers;
+    out.ranges.resize(std::min(Ledger::kRanges, chosen.of));
+    const auto range_of = [&](size_t place) -> AccountShare& {
+      return out.ranges[place * out.ranges.size() / chosen.of];
+    };
+    for (size_t place = 0; place < chosen.of; ++place) range_of(place).whole += 1;
+    for (const int32_t place : chosen.places) range_of(static_cast<size_t>(place)).part += 1;
   }
 
   void read_cache() {

@@ -92,6 +92,11 @@ void Attender::run(const AttendLayer& asked, std::span<const SequenceRows> seque
   seconds_ += watch.seconds();
 }
 
+void Attender::add_account(const PrefillAccount& account, double seconds) {
+  sparse_.add_account(account);
+  seconds_ += seconds;
+}
+
 // fn(row, kv head) for the rows of every token and query head.
 template <class Fn>
 void Attender::for_rows(const AttendLayer& layer, std::span<const SequenceRows> sequences, Fn fn) {

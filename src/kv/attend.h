@@ -35,6 +35,8 @@ class Attender {
 
   // Of what the prefill policy decided since reset_account().
   const PrefillAccount& account() const { return sparse_.account(); }
+  // Adds what was read elsewhere for the same text, and the seconds it took.
+  void add_account(const PrefillAccount& account, double seconds);
   const FetchAccount& fetch_account() const { return fetch_.account(); }
   // Seconds that run() took, deciding included.
   double seconds() const { return seconds_; }

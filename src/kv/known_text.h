@@ -10,6 +10,14 @@
 
 namespace fathom::kv {
 
+// Where a policy chose which tokens of a prompt the model reads. They are at positions 0 and
+// following; what was read behind them follows without a gap.
+struct ChosenText {
+  std::vector<int32_t> places;  // of these tokens in the text, ascending; empty: all were read
+  size_t of = 0;                // tokens of the text they were chosen from
+  size_t layers = 0;            // that read all of it
+};
+
 struct KnownText {
   std::vector<float> surprise;         // by position; 0 for the first token
   std::vector<float> next;             // logits of what follows the last token; empty: not known
@@ -19,6 +27,7 @@ struct KnownText {
   int32_t open_begin = 0;
   std::string open;
   std::vector<size_t> open_ends;
+  ChosenText chosen;
 
   TextView view() const { return {surprise, sentence_ends}; }
 };

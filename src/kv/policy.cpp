@@ -229,6 +229,10 @@ Policy make_policy(const PolicySpec& spec, kernel::KvFormat native) {
           "--kv");
       line = parameters.line();
       if (method->prefill) policy.prefill = method->prefill(parameters);
+      if (method->filter) {
+        policy.filter = method->filter(parameters);
+        policy.prefill = policy.filter->reader;
+      }
       if (method->keep) policy.keep = method->keep(parameters);
       if (method->fetch) policy.fetch = method->fetch(parameters);
     }

@@ -48,6 +48,7 @@ PolicySpec parse_policy(std::string_view line);
 // What the engine runs. Null policies are the defaults that do nothing: dense, all, all.
 struct Policy {
   std::shared_ptr<const PrefillPolicy> prefill;
+  std::optional<GemFilter> filter;  // of prompts; its reader is `prefill`
   std::shared_ptr<const KeepPolicy> keep;
   Store store;
   std::shared_ptr<const FetchPolicy> fetch;

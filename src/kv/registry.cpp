@@ -120,9 +120,20 @@ std::unique_ptr<const Policy> nothing(const Parameters&) {
   return nullptr;
 }
 
+GemFilter gemfilter(const Parameters& p) {
+  GemFilter filter = make_gemfilter(p);
+  const Method* reader = find_method(Stage::kPrefill, p.text("reader"));
+  filter.reader = reader->prefill(Parameters(reader->info, {}, "--kv"));
+  return filter;
+}
+
 Method prefill(MethodInfo info, decltype(Method::prefill) make) {
   info.stage = Stage::kPrefill;
   return {.info = info, .prefill = make};
+}
+Method prompt_filter(MethodInfo info, decltype(Method::filter) make) {
+  info.stage = Stage::kPrefill;
+  return {.info = info, .filter = make};
 }
 Method keep(MethodInfo info, decltype(Method::keep) make) {
   info.stage = Stage::kKeep;
@@ -193,6 +204,7 @@ std::span<const Method> all_methods() {
       prefill(hip_info(), make_hip),
       prefill(lserve_info(), make_lserve),
       prefill(zipvl_info(), make_zipvl),
+      prompt_filter(gemfilter_info(), gemfilter),
       keep(simple("all", "every token stays; exact"), nothing),
       keep(streaming_info(), make_streaming),
       keep(snapkv_info(), make_snapkv),

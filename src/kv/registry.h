@@ -8,6 +8,7 @@
 #include "kv/fetch/fetch_policy.h"
 #include "kv/keep/keep_policy.h"
 #include "kv/method.h"
+#include "kv/prefill/gemfilter.h"
 #include "kv/prefill/prefill_policy.h"
 #include "kv/store/coded.h"
 
@@ -18,6 +19,7 @@ namespace fathom::kv {
 struct Method {
   MethodInfo info;
   std::unique_ptr<const PrefillPolicy> (*prefill)(const Parameters&) = nullptr;
+  GemFilter (*filter)(const Parameters&) = nullptr;  // PREFILL, too: chooses tokens, not keys
   std::unique_ptr<const KeepPolicy> (*keep)(const Parameters&) = nullptr;
   std::unique_ptr<const FetchPolicy> (*fetch)(const Parameters&) = nullptr;
   // `native`: the format that this machine multiplies best.

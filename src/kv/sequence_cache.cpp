@@ -406,7 +406,18 @@ void SequenceCache::truncate(size_t length) {
   for (HeadCache& head : heads_) head.extra_ = {};
 }
 
+int32_t SequenceCache::text_place(int32_t position) const {
+  const auto at = static_cast<size_t>(position);
+  const ChosenText& chosen = text_.chosen;
+  if (at < chosen.places.size()) return chosen.places[at];
+  return static_cast<int32_t>(at - chosen.places.size() + chosen.of);
+}
+
 void SequenceCache::cut_text() {
+  if (ChosenText& chosen = text_.chosen; length_ < chosen.places.size()) {
+    chosen.places.resize(length_);
+    chosen.of = length_ == 0 ? 0 : static_cast<size_t>(chosen.places.back()) + 1;
+  }
   text_.surprise.resize(std::min(text_.surprise.size(), length_));
   text_.next.clear();
   std::vector<int32_t>& ends = text_.sentence_ends;

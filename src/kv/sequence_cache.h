@@ -126,6 +126,10 @@ class SequenceCache {
 
   // Tokens read so far, which is the position of the next one.
   size_t length() const { return length_; }
+  // The same in tokens of the text, which are more where some were not chosen (KnownText).
+  size_t text_length() const { return length_ - text_.chosen.places.size() + text_.chosen.of; }
+  // The place in the text of the token at a position.
+  int32_t text_place(int32_t position) const;
   const HeadCache& head(size_t layer, size_t kv_head) const {
     return heads_[layer * shape_.kv_heads + kv_head];
   }

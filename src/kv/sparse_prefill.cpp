@@ -73,6 +73,13 @@ void SparsePrefill::run(const PrefillPolicy& policy, const AttendLayer& layer,
   account_.attend_seconds += attending.seconds();
 }
 
+void SparsePrefill::add_account(const PrefillAccount& account) {
+  account_.visited += account.visited;
+  account_.causal += account.causal;
+  account_.select_seconds += account.select_seconds;
+  account_.attend_seconds += account.attend_seconds;
+}
+
 void SparsePrefill::prepare(const SequenceRows& sequence) {
   const size_t d = sequence.cache->shape().head_dim;
   for (Worker& w : workers_) {

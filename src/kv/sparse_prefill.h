@@ -41,6 +41,7 @@ class SparsePrefill {
 
   const PrefillAccount& account() const { return account_; }
   void reset_account() { account_ = {}; }
+  void add_account(const PrefillAccount& account);
 
  private:
   // Queries [first, first + rows) of the chunk of one query head, and what they read.

@@ -137,7 +137,12 @@ void Forward::run(const Batch& batch, Attention& attention, std::span<float> log
     embed(batch);
     rotate_tables(batch);
   });
-  for (size_t l = 0; l < config().layers; ++l) layer(l, attention);
+  const size_t layers = batch.last_layer.value_or(config().layers);
+  for (size_t l = 0; l < layers; ++l) layer(l, attention);
+  if (batch.last_layer) {
+    FATHOM_CHECK(layers < config().layers && batch.outputs.empty() && batch.next.empty());
+    return attend(layers, attention);
+  }
   if (!batch.next.empty()) score(batch.next, surprise);
   output(batch, logits);
 }
@@ -178,6 +183,14 @@ void Forward::rotate_tables(const Batch& batch) {
 // matrix products a token's row goes through everything in one pass, while it is in the nearest
 // cache; `h_` carries a block's output to the pass that adds it.
 void Forward::layer(size_t index, Attention& attention) {
+  attend(index, attention);
+  for_slices(rows_, [&] {
+    attention_output(model_->weights().layers[index]);
+    feed_forward_block(model_->weights().layers[index]);
+  });
+}
+
+void Forward::attend(size_t index, Attention& attention) {
   const auto& layers = model_->weights().layers;
   const Vector* above = index > 0 ? &layers[index - 1].post_feed_forward_norm : nullptr;
   const Config& c = config();
@@ -186,10 +199,6 @@ void Forward::layer(size_t index, Attention& attention) {
   for_slices(rows_, [&] { attention_inputs(layers[index], above, table); });
   attention.attend({index, q_.data(), k_.data(), v_.data(), attended_.data(), c.attention_scale,
                     c.attention_soft_cap, windowed ? c.window : 0, &ropes_[table], c.rope.style});
-  for_slices(rows_, [&] {
-    attention_output(layers[index]);
-    feed_forward_block(layers[index]);
-  });
 }
 
 // Queries, keys and values of a slice, rotated by a table.

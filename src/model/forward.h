@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -27,6 +28,8 @@ struct Batch {
   // Where somebody asks how likely the text is: [n], the token that follows each, -1 where nobody
   // knows. Costs the head's product for all of them, a few rows at a time.
   std::span<const int32_t> next = {};
+  // Where given, the pass ends with the attention call of this layer; no outputs, no next.
+  std::optional<size_t> last_layer = {};
 };
 
 struct AttendCall {
@@ -87,6 +90,7 @@ class Forward {
   void embed(const Batch& batch);
   void rotate_tables(const Batch& batch);
   void layer(size_t index, Attention& attention);
+  void attend(size_t index, Attention& attention);
   void attention_inputs(const LayerWeights& w, const Vector* above, size_t table);
   void attention_output(const LayerWeights& w);
   void feed_forward_block(const LayerWeights& w);

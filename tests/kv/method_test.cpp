@@ -55,9 +55,9 @@ TEST(Registry, EveryMethodCanBeMadeFromItsDefaults) {
       EXPECT_NO_THROW(Parameters(m.info, {{std::string(i.name), std::string(i.value)}}, "--kv"));
       EXPECT_FALSE(i.help.empty());
     }
-    EXPECT_EQ(
-        (m.prefill != nullptr) + (m.keep != nullptr) + (m.fetch != nullptr) + (m.store != nullptr),
-        1);
+    EXPECT_EQ((m.prefill != nullptr) + (m.filter != nullptr) + (m.keep != nullptr) +
+                  (m.fetch != nullptr) + (m.store != nullptr),
+              1);
     EXPECT_EQ(find_method(m.info.stage, m.info.name), &m);
   }
 }

@@ -1,5 +1,8 @@
 #include "kv/prefill/gemfilter.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "base/error.h"
 #include "kv/prefill/selection.h"
 
@@ -8,8 +11,55 @@ namespace {
 
 constexpr size_t kPool = 5;
 
-// Mean of the kPool values around each, zeros beyond the ends counting.
-std::vector<float> pooled(const std::vector<double>& x) {
+constexpr ParameterInfo kParameters[] = {
+    {"budget", "1024", "", 1, 1 << 24, "tokens of a prompt that the model reads with all layers"},
+    {"layer", "-1", "", -1, 1 << 16,
+     "whose last query chooses them, from 0; -1: at two fifths of the depth"},
+    {"first", "4", "", 0, 1 << 24, "tokens that are always among them; the paper has none"},
+    {"last", "64", "", 0, 1 << 24, "the same at the prompt's end"},
+    {"reader", "dense", "dense|a_shape|tri_shape|xattention|minference|flexprefill|anchor|hip", 0,
+     0, "method of both readings, with its defaults"},
+};
+
+}  // namespace
+
+const MethodInfo& gemfilter_info() {
+  static const MethodInfo info{
+      .name = "gemfilter",
+      .summary = "the first layers choose tokens of the prompt, and the model reads only these",
+      .paper =
+          "Discovering the Gems in Early Layers: Accelerating Long-Context LLMs with 1000x Input "
+          "Token Reduction, 2024, arXiv:2409.17422",
+      .needs = "the question in the prompt: every new turn reads the whole text again",
+      .cost = "reading the prompt with the layers up to `layer`, then `budget` tokens with all",
+      .parameters = kParameters,
+      .exact = "budget=16777216",
+  };
+  return info;
+}
+
+GemFilter make_gemfilter(const Parameters& p) {
+  GemFilter filter;
+  filter.budget = p.count("budget");
+  if (p.number("layer") >= 0) filter.layer = p.count("layer");
+  filter.first = p.count("first");
+  filter.last = p.count("last");
+  return filter;
+}
+
+void add_gemfilter_products(const HeadView& head, const QueryView& queries,
+                            std::span<double> sums) {
+  FATHOM_CHECK(head.tokens == sums.size() && queries.tokens > 0);
+  const size_t d = head.head_dim, n = head.tokens;
+  std::vector<float> products(queries.group * n);
+  score_kernels().scores({queries.row(queries.tokens - 1, 0, d), d, queries.group, head.k, d, n, d,
+                          1.0f, products.data(), n});
+  for (size_t g = 0; g < queries.group; ++g) {
+    for (size_t t = 0; t < n; ++t) sums[t] += products[g * n + t];
+  }
+}
+
+std::vector<float> gemfilter_scores(std::span<const double> x) {
   std::vector<float> out(x.size());
   constexpr size_t kSide = kPool / 2;
   for (size_t i = 0; i < x.size(); ++i) {
@@ -20,30 +70,18 @@ std::vector<float> pooled(const std::vector<double>& x) {
   return out;
 }
 
-}  // namespace
-
-std::vector<float> gemfilter_scores(std::span<const HeadView> heads,
-                                    std::span<const QueryView> queries) {
-  FATHOM_CHECK(!heads.empty() && heads.size() == queries.size());
-  const size_t n = heads[0].tokens;
-  std::vector<double> sums(n);
-  std::vector<float> products;
-  for (size_t h = 0; h < heads.size(); ++h) {
-    const size_t d = heads[h].head_dim, group = queries[h].group;
-    FATHOM_CHECK(heads[h].tokens == n && queries[h].tokens > 0);
-    products.resize(group * n);
-    score_kernels().scores({queries[h].row(queries[h].tokens - 1, 0, d), d, group, heads[h].k, d, n,
-                            d, 1.0f, products.data(), n});
-    for (size_t g = 0; g < group; ++g) {
-      for (size_t t = 0; t < n; ++t) sums[t] += products[g * n + t];
-    }
-  }
-  return pooled(sums);
-}
-
-std::vector<int32_t> gemfilter_tokens(std::span<const float> scores, size_t k) {
-  TopK ranking;
-  return ranking.top(scores, k);
+std::vector<int32_t> gemfilter_tokens(std::span<const float> scores, const GemFilter& filter) {
+  const size_t n = scores.size(), last = std::min(filter.last, n);
+  const size_t first = std::min(filter.first, n - last);
+  std::vector<float> ranked(scores.begin(), scores.end());
+  const auto force = [&](size_t begin, size_t end) {
+    std::fill(ranked.begin() + static_cast<std::ptrdiff_t>(begin),
+              ranked.begin() + static_cast<std::ptrdiff_t>(end),
+              std::numeric_limits<float>::infinity());
+  };
+  force(0, first);
+  force(n - last, n);
+  return top_k(ranked, std::max(filter.budget, first + last));
 }
 
 }  // namespace fathom::kv

@@ -26,6 +26,10 @@ struct Decisions {
 
 Decisions decide(Replay& replay) {
   const Recording& r = replay.recording;
+  if (replay.policy.filter) {
+    throw unsupported("replay", "'{}' reads a prompt twice, and a recording is of one layer",
+                      replay.policy.line);
+  }
   const PrefillPolicy* policy = replay.policy.prefill.get();
   Decisions d;
   if (policy) d.block = policy->query_block();
