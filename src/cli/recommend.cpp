@@ -1,6 +1,7 @@
 // fathom recommend: the fastest cache policy within a memory limit and a limit on what it costs.
 #include "eval/recommend.h"
 
+#include <cmath>
 #include <memory>
 
 #include "base/error.h"
@@ -10,15 +11,15 @@
 #include "cli/recommended.h"
 #include "cli/terminal.h"
 #include "engine/text_file.h"
+#include "eval/controls.h"
 
 namespace fathom::cli {
 namespace {
 
 struct RecommendArgs {
-  std::string model, memory, length, loss = "1%", file;
+  std::string model, memory, length, loss = "1%", time = "5m", file;
   int threads = 0;
   size_t batch = 512;
-  double minutes = 3;
   eval::RecommendOptions options;
   bool json = false, dry = false;
 };
@@ -36,8 +37,23 @@ double parse_loss(const std::string& text) {
   return value;
 }
 
+// "90s", "5m", "1h" or seconds
+double parse_time(const std::string& text) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  const std::string unit = end;
+  const double scale = unit == "h" ? 3600 : unit == "m" ? 60 : 1;
+  const bool known = unit.empty() || unit == "s" || unit == "m" || unit == "h";
+  if (end == text.c_str() || !known || !(value > 0 && value * scale < 1e6)) {
+    throw with_hint(usage_error("--time", "'{}' is no time", text),
+                    "how long the search may take, such as 90s, 5m or 1h");
+  }
+  return value * scale;
+}
+
 const char* verdict_name(eval::Verdict verdict) {
-  constexpr const char* kNames[] = {"chosen", "within limits", "too large", "too lossy"};
+  constexpr const char* kNames[] = {"chosen",    "within limits", "too large",
+                                    "too lossy", "refused",       "unfinished"};
   return kNames[static_cast<size_t>(verdict)];
 }
 
@@ -50,19 +66,31 @@ Json evidence_json(const eval::Evidence& e) {
               {"verdict", verdict_name(e.verdict)},
               {"reason", e.reason},
               {"cache_bytes", e.cache_bytes}};
-  if (!e.measured) return out;
+  out["texts"] = e.texts;
+  if (e.texts == 0) return out;
   out["perplexity_rise_text"] = estimate(e.text);
   out["perplexity_rise_facts"] = estimate(e.facts);
-  out["kl_facts"] = e.kl;
+  out["kl_text"] = estimate(e.kl_text);
+  out["kl_facts"] = estimate(e.kl_facts);
   out["same_top"] = e.same_top;
-  out["read_tokens_per_second"] = e.read_speed;
-  out["write_tokens_per_second"] = e.write_speed;
+  out["measured_read_seconds"] = e.measured_read;
+  out["measured_step_seconds"] = e.measured_step;
+  out["read_seconds"] = e.read_seconds;
+  out["step_seconds"] = e.step_seconds;
   return out;
 }
 
-std::string signed_percent(const eval::Estimate& e) {
-  return fmt::format("{:+.2f}% [{:+.2f}, {:+.2f}]", 100 * e.value, 100 * e.interval.low,
-                     100 * e.interval.high);
+std::string_view judge_name(eval::Judge judge) {
+  return judge == eval::Judge::kPerplexity ? "perplexity" : "divergence";
+}
+
+// A share with its interval; of divergences as what perplexity would rise by.
+std::string share(const eval::Estimate& e, eval::Judge judge) {
+  const auto percent = [&](double v) {
+    return 100 * (judge == eval::Judge::kDivergence ? std::expm1(v) : v);
+  };
+  return fmt::format("{:+.2f}% [{:+.2f}, {:+.2f}]", percent(e.value), percent(e.interval.low),
+                     percent(e.interval.high));
 }
 
 class RecommendCommand {
@@ -71,7 +99,7 @@ class RecommendCommand {
     options_.memory = parse_bytes("--memory", args.memory);
     options_.length = parse_bytes("--length", args.length);
     options_.loss = parse_loss(args.loss);
-    options_.seconds = 60 * args.minutes;
+    options_.seconds = parse_time(args.time);
     if (options_.length < 64) throw usage_error("--length", "{} is below 64", options_.length);
   }
 
@@ -113,35 +141,70 @@ class RecommendCommand {
             {"memory", options_.memory},
             {"loss", options_.loss},
             {"complete", r.complete},
+            {"seconds", r.seconds},
             {"measured_length", r.measured_length},
             {"texts", r.windows},
             {"own_text", r.own_text},
+            {"judged_by", judge_name(r.judge)},
+            {"facts_gain", r.facts_gain},
             {"weights_and_scratch_bytes", r.fixed_bytes},
             {"evidence", evidence}};
   }
 
   std::string text(const eval::Recommendation& r) const {
     std::string out = fmt::format(
-        "{} tokens within {}, of which weights and scratch take {}; perplexity may rise by {}.\n"
-        "Measured on {} {} of {} tokens{}: rise in running text, and where {} facts from all over "
-        "it are said again.\n\n",
+        "{} tokens within {}, of which weights and scratch take {}; {} may rise by {}.\n"
+        "Loss: measured on up to {} {} of {} tokens{}. Seconds: {}.\n",
         grouped(options_.length), human_bytes(double(options_.memory)),
-        human_bytes(double(r.fixed_bytes)), args_.loss, r.windows,
+        human_bytes(double(r.fixed_bytes)), "perplexity", args_.loss, r.windows,
         r.own_text ? "pieces of your text" : "generated texts", grouped(r.measured_length),
-        r.measured_length < options_.length ? " (budgets in proportion)" : "", 8);
-    out += fmt::format("{:>10} {:>24} {:>24} {:>8} {:>8} {:>8}  {}\n", "cache", "text [95 %]",
-                       "facts [95 %]", "same top", "read/s", "write/s", "policy");
-    for (const eval::Evidence& e : r.evidence) out += row(e);
+        shorter(r) ? " (budgets in proportion)" : "",
+        shorter(r) ? fmt::format("for {} tokens, carried on from {} and a quarter of that",
+                                 grouped(options_.length), grouped(r.measured_length))
+                   : "measured");
+    out += judged_by(r);
+    out +=
+        fmt::format("\n{:>10} {:>24} {:>24} {:>8} {:>8} {:>8} {:>5}  {}\n", "cache", "text [95%]",
+                    "facts [95%]", "same top", "read", "a token", "texts", "policy");
+    size_t unmeasured = 0;
+    for (const eval::Evidence& e : r.evidence) {
+      const bool skipped = e.verdict == eval::Verdict::kUnfinished && e.texts == 0;
+      unmeasured += skipped;
+      if (!skipped) out += row(e, r.judge);
+    }
+    if (unmeasured > 0) {
+      out += fmt::format("{} more policies were not measured: the time was over (--time)\n",
+                         unmeasured);
+    }
     return out + conclusion(r);
   }
 
-  std::string row(const eval::Evidence& e) const {
+  bool shorter(const eval::Recommendation& r) const { return r.measured_length < options_.length; }
+
+  static std::string judged_by(const eval::Recommendation& r) {
+    if (r.judge == eval::Judge::kPerplexity) {
+      return "Rise of perplexity in running text, and where 8 facts from all over it are said "
+             "again.\n";
+    }
+    return fmt::format(
+        "This model does not find facts again, with dense attention either (they are {:.2f} nats a "
+        "token likelier for\nstanding in the text): its perplexity cannot show what a policy "
+        "loses. Judged instead: how far predictions move,\nas e^KL - 1, what perplexity would rise "
+        "by if dense attention's predictions were the text. Whether a task is\nstill done, this "
+        "does not say.\n",
+        r.facts_gain);
+  }
+
+  std::string row(const eval::Evidence& e, eval::Judge judge) const {
     std::string out = fmt::format("{:>10} ", human_bytes(double(e.cache_bytes)));
-    out += e.measured
-               ? fmt::format("{:>24} {:>24} {:>7.2f}% {:>8.0f} {:>8.1f}", signed_percent(e.text),
-                             signed_percent(e.facts), 100 * e.same_top, e.read_speed, e.write_speed)
-               : fmt::format("{:>24} {:>24} {:>8} {:>8} {:>8}", "", "", "", "", "");
-    out += "  " + e.policy;
+    const bool kl = judge == eval::Judge::kDivergence;
+    out += e.texts > 0
+               ? fmt::format("{:>24} {:>24} {:>7.2f}% {:>6.1f} s {:>5.1f} ms {:>5}",
+                             share(kl ? e.kl_text : e.text, judge),
+                             share(kl ? e.kl_facts : e.facts, judge), 100 * e.same_top,
+                             e.read_seconds, 1e3 * e.step_seconds, e.texts)
+               : fmt::format("{:>24} {:>24} {:>8} {:>8} {:>8} {:>5}", "", "", "", "", "", "");
+    out += "  " + eval::short_line(e.policy);
     if (e.verdict == eval::Verdict::kChosen) return out + "  <- chosen\n";
     return out + (e.reason.empty() ? "" : "\n" + std::string(12, ' ') + "no: " + e.reason) + "\n";
   }
@@ -186,8 +249,7 @@ Runner add_recommend(CLI::App& app) {
   c->add_option("--windows", args->options.windows, "Most texts that policies are compared on")
       ->check(CLI::Range(2, 100))
       ->capture_default_str();
-  c->add_option("--minutes", args->minutes, "About how long the search may take")
-      ->check(CLI::Range(0.01, 1000.0))
+  c->add_option("--time", args->time, "How long the search may take: 90s, 5m, 1h")
       ->capture_default_str();
   c->add_option("-t,--threads", args->threads, "Threads (default: physical cores)")
       ->check(CLI::Range(0, 1024));
@@ -195,13 +257,15 @@ Runner add_recommend(CLI::App& app) {
   c->add_flag("--dry-run", args->dry, "Do not keep the result for --kv auto");
   c->add_flag("--json", args->json, "Print JSON");
   c->footer(
-      "What a cache takes is computed for --length. What a policy loses and how fast it is are\n"
-      "measured on texts as long as --minutes allow, with budgets in the same proportion: against\n"
-      "dense attention, on the last 256 tokens of each text and on facts from all over it that "
-      "are\n"
-      "said again at its end. A policy is taken if the upper ends of both 95% intervals stay\n"
-      "within --loss and it is 5% faster than the one before. The result is kept for the model's\n"
-      "contents (see docs/commands.md) and used by --kv auto.\n\n"
+      "What a cache takes is computed for --length. What a policy loses is measured against dense\n"
+      "attention on texts as long as --time allows, with budgets in the same proportion: on the\n"
+      "last tokens of each text and on facts from all over it that are said again at its end.\n"
+      "Times are measured there and at a quarter of that, and carried on to --length. Every "
+      "single\n"
+      "change of a plain policy is tried on one text, then the fastest within --loss and\n"
+      "combinations of them on more. Chosen is the fastest whose loss stays within --loss at the\n"
+      "upper ends of both 95% intervals. The result is kept for the model's contents (see\n"
+      "docs/commands.md) and used by --kv auto.\n\n"
       "Examples:\n"
       "  fathom recommend --memory 64MiB --length 4k\n"
       "  fathom recommend model.gguf --memory 4GiB --length 64k --loss 0.5% -f book.txt\n"

@@ -60,8 +60,8 @@ bool ProgressLine::operator()(const ProgressUpdate& u) {
         fmt::format("{} {:>3.0f}%  {} of {}", u.phase, 100.0 * double(u.done) / double(u.total),
                     amount(double(u.done), u.unit), amount(double(u.total), u.unit));
     if (rate > 0) {
-      line += fmt::format("  {}/s  {} left", amount(rate, u.unit),
-                          duration(double(u.total - u.done) / rate));
+      if (u.unit != "s") line += fmt::format("  {}/s", amount(rate, u.unit));
+      line += fmt::format("  {} left", duration(double(u.total - u.done) / rate));
     }
     fmt::print(stderr, "\r{}\x1b[K", line);
     std::fflush(stderr);

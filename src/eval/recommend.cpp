@@ -3,97 +3,34 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <numeric>
+#include <optional>
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "eval/divergence.h"
-#include "eval/recommend_text.h"
+#include "eval/recommend_trial.h"
 
 namespace fathom::eval {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 using engine::Engine;
-using engine::Outputs;
-using engine::TokenId;
 
-constexpr double kFaster = 0.95;    // of the time, or a change is not worth its risk
-constexpr size_t kCandidates = 12;  // about how many are measured
-constexpr size_t kSpeedSteps = 32;  // one token each
-constexpr size_t kScored = 256;     // positions of a text, at most
-constexpr size_t kShortest = 512;   // tokens of a window
+constexpr double kNoise = 0.9;        // what is as fast as that share of the fastest is as fast
+constexpr size_t kTrials = 40;        // that texts are made short enough for
+constexpr double kFirstRound = 0.55;  // of the time, for one text under every single change
+constexpr size_t kShortest = 512;     // tokens of a text
+constexpr size_t kProbe = 2048;
+// Losing the facts must cost so many times the limit, or perplexity cannot show that they are lost.
+constexpr double kFactsWorth = 5;
+constexpr double kFindsFacts = 0.2;  // nats a token: of a fact's tokens, its digits are worth 0.9
+constexpr size_t kSurvivors[] = {10, 7, 5, 4};  // of the rounds after the first
 
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// Sums of a window's positions.
-struct WindowSums {
-  double nll = 0, kl = 0, same = 0;
-  size_t positions = 0;
-
-  void add(const TokenDivergence& t) {
-    nll += t.nll_q - t.nll_p;
-    kl += t.kl;
-    same += t.same_top;
-    ++positions;
-  }
-};
-
-// Reference and candidate over the same forced tokens.
-class Pair {
- public:
-  Pair(Engine& reference, Engine& other)
-      : runners_{&reference.runner(), &other.runner()},
-        caches_{reference.runner().new_cache(), other.runner().new_cache()},
-        vocab_(reference.runner().config().vocab) {}
-
-  // Reads the text as a prompt; its last positions are scored.
-  WindowSums read(std::span<const TokenId> text) {
-    WindowSums sums;
-    const size_t batch = runners_[0]->options().batch_tokens;
-    const size_t scored = std::max<size_t>(1, std::min(batch, (size_t{16} << 20) / vocab_));
-    const size_t last = text.size() - 2;  // the end of the prompt is read() 's
-    const size_t first = last - std::min(text.size() / 2, kScored);
-    for (size_t at = 0; at < last;) {
-      const bool score = at >= first;
-      const size_t n = std::min({score ? scored : batch, last - at, score ? last : first - at});
-      step(text.subspan(at, n), text.size(), score ? text.subspan(at + 1, n) : text.first(0), sums);
-      at += n;
-    }
-    for (size_t i = 0; i < 2; ++i) runners_[i]->read(caches_[i], text.last(2));
-    return sums;
-  }
-
-  // Forces the tokens one by one; the first is not scored.
-  WindowSums write(std::span<const TokenId> tokens) {
-    WindowSums sums;
-    for (size_t at = 0; at + 1 < tokens.size(); ++at) {
-      step(tokens.subspan(at, 1), 0, tokens.subspan(at + 1, 1), sums);
-    }
-    return sums;
-  }
-
- private:
-  void step(std::span<const TokenId> tokens, size_t prompt, std::span<const TokenId> next,
-            WindowSums& sums) {
-    std::span<const float> logits[2];
-    for (size_t i = 0; i < 2; ++i) {
-      const engine::StepPart part{&caches_[i], tokens,
-                                  next.empty() ? Outputs::kNone : Outputs::kAll, prompt};
-      logits[i] = runners_[i]->step({&part, 1});
-    }
-    std::vector<TokenDivergence> scored(next.size());
-    runners_[0]->threads().run(next.size(), [&](size_t t, int) {
-      scored[t] = compare_logits(logits[0].subspan(t * vocab_, vocab_),
-                                 logits[1].subspan(t * vocab_, vocab_), next[t]);
-    });
-    for (const TokenDivergence& t : scored) sums.add(t);
-  }
-
-  engine::Runner* runners_[2];
-  kv::SequenceCache caches_[2];
-  size_t vocab_;
+struct Entry {
+  Evidence evidence;
+  std::vector<TrialSums> text, facts;  // of windows
+  CostModel cost;
+  bool refused = false;  // by the engine, or too large
 };
 
 Estimate rise(const std::vector<double>& ln) {
@@ -101,37 +38,66 @@ Estimate rise(const std::vector<double>& ln) {
   return {std::expm1(e.value), {std::expm1(e.interval.low), std::expm1(e.interval.high)}};
 }
 
+template <class Value>
+std::vector<double> each(const std::vector<TrialSums>& windows, Value value) {
+  std::vector<double> out;
+  for (const TrialSums& w : windows) out.push_back(value(w));
+  return out;
+}
+
 class Search {
  public:
   Search(const Engine& engine, const RecommendOptions& options, const Progress& progress)
-      : engine_(engine), options_(options), progress_(progress) {}
+      : engine_(engine), options_(options), progress_(progress), start_(Clock::now()) {}
 
   Recommendation run() {
-    const model::Config& config = engine_.model().config();
-    ModelOptions plan_options;
-    plan_options.context = 64;
-    plan_options.batch = batch();
-    const kv::Policy plain = kv::make_policy({}, engine_.runner().kernels().native_kv);
-    const engine::MemoryPlan plan =
-        engine::plan_memory(config, engine_.model().weights().bytes(), plain, plan_options);
-    out_.fixed_bytes = plan.weight_bytes + plan.scratch_bytes;
     out_.own_text = !options_.text.empty();
+    out_.fixed_bytes = fixed_bytes();
     if (out_.fixed_bytes >= options_.memory) {
       throw with_hint(out_of_memory("--memory", "{} are less than weights and scratch, {}",
                                     human_bytes(double(options_.memory)),
                                     human_bytes(double(out_.fixed_bytes))),
                       "allow more, or take weights in a smaller format (fathom quantize)");
     }
+    list_candidates();
     prepare();
-    search_stores();
-    if (best_) search_faster();
+    const double all = options_.seconds;
+    for (size_t w = 0; w < windows_.size() && going(); ++w) {
+      until_ = w == 0 && windows_.size() > 1 ? kFirstRound * all : all;
+      round(w);
+      if (w == 0) combine();
+    }
     finish();
     return std::move(out_);
   }
 
  private:
+  double elapsed() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+  bool going() const { return out_.complete && (elapsed() < options_.seconds || owes_base()); }
+  // The base gets its two texts whatever the time.
+  bool owes_base() const {
+    return entries_[0].text.size() < std::min<size_t>(2, windows_.size()) && !entries_[0].refused;
+  }
+
+  bool tick() {
+    const auto total = static_cast<size_t>(std::ceil(options_.seconds));
+    const size_t done = std::min(total, static_cast<size_t>(elapsed()));
+    if (!report(progress_, {"searching", done, total, "s"})) out_.complete = false;
+    return out_.complete && (elapsed() < until_ || unlimited_);
+  }
+
   size_t batch() const { return engine_.runner().options().batch_tokens; }
   size_t room() const { return options_.memory - out_.fixed_bytes; }
+
+  size_t fixed_bytes() const {
+    ModelOptions o;
+    o.context = 64;
+    o.batch = batch();
+    const kv::Policy plain = kv::make_policy({}, engine_.runner().kernels().native_kv);
+    const engine::MemoryPlan plan =
+        engine::plan_memory(engine_.model().config(), engine_.model().weights().bytes(), plain, o);
+    return plan.weight_bytes + plan.scratch_bytes;
+  }
 
   size_t bytes(const Candidate& c) const {
     const kv::Policy policy = kv::make_policy(kv::parse_policy(c.line(options_.length)),
@@ -142,215 +108,296 @@ class Search {
         .bytes(engine::held_tokens(config, policy, options_.length, step));
   }
 
-  // Texts as many and as long as the time allows, and the engine that all are compared with.
-  void prepare() {
-    const size_t longest = std::min(options_.length, engine_.model().config().trained_context);
-    const size_t shortest = std::min(kShortest, longest);
-    const WindowTime time = time_window(make_windows(engine_.tokenizer(), {1, shortest}, {})[0]);
-    const double short_one = time.facts + time.token * static_cast<double>(shortest);
-    const double each = options_.seconds / kCandidates;
-    const double affordable = std::clamp(each / short_one, 2.0, 1e6);
-    const size_t count = std::min(options_.windows, static_cast<size_t>(affordable));
-    const double room = each / static_cast<double>(count) - time.facts;
-    const double tokens = std::clamp(room / time.token, double(shortest), double(longest));
-    const size_t length = std::max(shortest, static_cast<size_t>(tokens) / 256 * 256);
-    windows_ = make_windows(engine_.tokenizer(), {count, length}, options_.text);
-    out_.windows = windows_.size();
-    size_t most = 0;
-    for (const Window& w : windows_) most = std::max(most, w.length());
-    out_.measured_length = most;
-    total_ = kCandidates * windows_.size();
-    reference_ = policy_engine("store=f32", most);
-  }
-
-  // Seconds that comparing takes: a token of a text, and the facts behind it.
-  struct WindowTime {
-    double token, facts;
-  };
-  WindowTime time_window(const Window& window) const {
-    const auto one = policy_engine("store=f32", window.length());
-    const auto other = policy_engine("store=f32", window.length());
-    Pair pair(*one, *other);
-    auto start = Clock::now();
-    pair.read(window.text);
-    const double read = seconds_since(start);
-    start = Clock::now();
-    pair.write(window.facts);
-    return {read / static_cast<double>(window.text.size()), seconds_since(start)};
-  }
-
-  std::shared_ptr<Engine> policy_engine(const std::string& kv, size_t context) const {
-    return engine_.with_policy(kv, context + kSpeedSteps + 64);
-  }
-
-  // Measures where it fits; returns whether it is within both limits.
-  bool consider(const Candidate& candidate) {
-    Evidence e;
+  Entry& add(const Candidate& candidate) {
+    Entry& entry = entries_.emplace_back();
+    Evidence& e = entry.evidence;
     e.candidate = candidate;
     e.policy = candidate.line(options_.length);
     e.cache_bytes = bytes(candidate);
-    if (e.cache_bytes > room()) {
-      e.verdict = Verdict::kTooLarge;
-      e.reason = fmt::format("its cache takes {} of {}", human_bytes(double(e.cache_bytes)),
-                             human_bytes(double(room())));
-    } else if (out_.complete) {
-      measure(e);
-      if (e.measured && e.loss() > options_.loss) {
-        e.verdict = Verdict::kTooLossy;
-        e.reason = fmt::format(
-            "perplexity may rise by {:.2f}%{}", 100 * e.loss(),
-            e.facts.interval.high >= e.text.interval.high ? " where facts are repeated" : "");
-      }
-    }
-    out_.evidence.push_back(std::move(e));
-    const Evidence& kept = out_.evidence.back();
-    return kept.measured && kept.verdict == Verdict::kWithin;
+    if (e.cache_bytes <= room()) return entry;
+    entry.refused = true;
+    e.verdict = Verdict::kTooLarge;
+    e.reason = fmt::format("its cache takes {} of {}", human_bytes(double(e.cache_bytes)),
+                           human_bytes(double(room())));
+    return entry;
   }
 
-  void measure(Evidence& e) {
-    const std::string line = e.candidate.line(out_.measured_length);
-    std::shared_ptr<Engine> other;
-    try {
-      other = policy_engine(line, out_.measured_length);
-    } catch (const Error& error) {
-      e.verdict = Verdict::kTooLossy;
-      e.reason = error.what();
+  // The largest store that fits, and everything that changes one stage of it; where nothing holds
+  // the whole text: a window of it in each store, as large as fits.
+  void list_candidates() {
+    std::vector<Candidate> too_large;
+    for (const std::string& store : stores_by_size()) {
+      Candidate base;
+      base.store = store;
+      if (bytes(base) > room()) {
+        too_large.push_back(base);
+        continue;
+      }
+      add(base);
+      for (const Candidate& c : single_changes(base)) {
+        if (entries_.size() <= options_.changes) add(c);
+      }
+      break;
+    }
+    if (!entries_.empty()) {
+      for (const Candidate& c : too_large) {
+        const auto same = [&](const Entry& e) { return e.evidence.candidate == c; };
+        if (std::none_of(entries_.begin(), entries_.end(), same)) add(c);
+      }
       return;
     }
-    std::vector<double> text, facts;
-    WindowSums all;
-    for (const Window& window : windows_) {
-      Pair pair(*reference_, *other);
-      const WindowSums read = pair.read(window.text);
-      const WindowSums write = pair.write(window.facts);
-      text.push_back(read.nll / static_cast<double>(read.positions));
-      facts.push_back(write.nll / static_cast<double>(write.positions));
-      all.kl += write.kl;
-      all.same += read.same + write.same;
-      all.positions += read.positions + write.positions;
-      fact_positions_ += write.positions;
-      total_ = std::max(total_, done_ + 1);
-      if (!report(progress_, {"comparing", ++done_, total_, "texts"})) {
-        out_.complete = false;
-        return;
-      }
-    }
-    e.text = rise(text);
-    e.facts = rise(facts);
-    e.kl = all.kl / static_cast<double>(std::max<size_t>(1, fact_positions_));
-    fact_positions_ = 0;
-    e.same_top = all.same / static_cast<double>(all.positions);
-    time(*other, e);
-    e.measured = true;
-  }
-
-  void time(Engine& other, Evidence& e) const {
-    const Window& window = windows_[0];
-    engine::Runner& runner = other.runner();
-    std::vector<double> reads, steps;
-    const auto begin = Clock::now();
-    const double enough = options_.seconds / (4 * kCandidates);
-    for (int round = 0; round == 0 || (round < 3 && seconds_since(begin) < enough); ++round) {
-      kv::SequenceCache cache = runner.new_cache();
-      auto start = Clock::now();
-      runner.read(cache, window.text);
-      reads.push_back(seconds_since(start));
-      for (size_t s = 0; s < kSpeedSteps; ++s) {
-        start = Clock::now();
-        runner.read(cache, std::span(window.facts).first(1));
-        steps.push_back(seconds_since(start));
-      }
-    }
-    std::sort(reads.begin(), reads.end());
-    std::sort(steps.begin(), steps.end());
-    e.read_speed = static_cast<double>(window.text.size()) / reads[reads.size() / 2];
-    e.write_speed = 1.0 / steps[steps.size() / 2];
-  }
-
-  // Takes the candidate where it is within the limits and enough faster than the best.
-  void challenge(const Candidate& candidate) {
-    if (!out_.complete || !consider(candidate)) return;
-    const Evidence& e = out_.evidence.back();
-    if (!best_ || e.seconds(options_) < kFaster * out_.evidence[*best_].seconds(options_)) {
-      best_ = out_.evidence.size() - 1;
-    } else {
-      out_.evidence.back().reason = "not 5% faster than the best before it";
-    }
-  }
-
-  void search_stores() {
-    constexpr const char* kStores[] = {"auto", "q8", "k8v4", "k4v4", "k2v2"};
-    bool any = false;
-    for (const char* store : kStores) {
+    for (const std::string& store : stores_by_size()) {
       Candidate c;
       c.store = store;
-      any |= bytes(c) <= room();
-      challenge(c);
-    }
-    if (any) return;
-    // Nothing holds the whole text: a window of it, as large as fits.
-    for (const char* store : kStores) {
-      Candidate c;
-      c.store = store;
-      c.keep = 1.0;
-      for (int halving = 0; halving < 60 && bytes(c) > room(); ++halving) c.keep *= 0.9;
-      challenge(c);
+      c.keep = {"streaming", 1};
+      for (int tenths = 0; tenths < 60 && bytes(c) > room(); ++tenths) c.keep.share *= 0.9;
+      add(c);
     }
   }
 
-  void search_faster() {
-    const auto with = [&](auto change) {
-      Candidate c = out_.evidence[*best_].candidate;
-      change(c);
-      challenge(c);
+  // Texts as many as asked for, and as long as the time allows.
+  void prepare() {
+    unlimited_ = true;
+    const size_t longest = std::min(options_.length, engine_.model().config().trained_context);
+    const size_t shortest = std::min(kShortest, longest);
+    const double affordable = 0.9 * options_.seconds / double(kTrials);
+    CostModel reads;
+    double fixed = probe(shortest, reads);
+    if (!out_.complete) return;
+    if (longest >= kProbe && 8 * elapsed() < 0.1 * options_.seconds) fixed = probe(kProbe, reads);
+    unlimited_ = false;
+    if (!out_.complete) return;
+    size_t length = shortest;
+    for (size_t next = shortest; next <= longest; next += 256) {
+      if (fixed + 1.25 * reads.read_seconds(next) <= affordable) length = next;
+    }
+    if (longest - length < 256) length = longest;
+    windows_ = make_windows(engine_.tokenizer(), {options_.windows, length}, options_.text);
+    foreign_facts_ =
+        make_windows(engine_.tokenizer(), {windows_.size() + 1, kShortest}, {}).back().facts;
+    out_.windows = windows_.size();
+    for (const Window& w : windows_)
+      out_.measured_length = std::max(out_.measured_length, w.length());
+  }
+
+  // Adds the time of reading a text; returns what a trial of it takes beside that.
+  double probe(size_t length, CostModel& reads) {
+    const Window window = make_windows(engine_.tokenizer(), {1, length}, {})[0];
+    const auto dense = make_dense(window);
+    const Reference reference(*dense, window);
+    const auto begun = Clock::now();
+    const Trial trial = run_trial(reference, *dense, nullptr, [&] { return tick(); });
+    if (!trial.finished) return 0;
+    const double read = trial.cost.read_seconds(reference.first());
+    reads.add_read(reference.first(), read);
+    return std::chrono::duration<double>(Clock::now() - begun).count() - read;
+  }
+
+  std::shared_ptr<Engine> make(const std::string& kv, size_t context) const {
+    return engine_.with_policy(kv, context + context / 4 + 512);  // KEEP moves what it keeps
+  }
+
+  // What others are compared with; it has room for forks.
+  std::shared_ptr<Engine> make_dense(const Window& window) const {
+    return make("store=f32", 2 * window.length() + 512);
+  }
+
+  // Which entries a window is for, in their order.
+  std::vector<size_t> contenders(size_t window) const {
+    std::vector<size_t> out;
+    for (size_t i = 0; i < entries_.size(); ++i) {
+      const Entry& e = entries_[i];
+      // What was left out of the first round, for want of time, stays out.
+      const bool behind = window > 1 && e.text.size() + 2 < window;
+      if (!e.refused && !behind && promising(e) && (window == 0 || !e.text.empty() || fresh(i))) {
+        out.push_back(i);
+      }
+    }
+    if (window == 0) return out;
+    std::stable_sort(out.begin(), out.end(), [&](size_t a, size_t b) { return rank(a) < rank(b); });
+    const size_t most = kSurvivors[std::min(window, std::size(kSurvivors)) - 1];
+    if (out.size() > most) out.resize(most);
+    if (entries_[0].refused) return out;
+    std::erase(out, 0);  // the base is measured beside the others, always
+    out.insert(out.begin(), 0);
+    return out;
+  }
+
+  bool fresh(size_t entry) const { return entry >= combined_; }
+  bool promising(const Entry& e) const {
+    return e.text.empty() || e.evidence.likely_loss(out_.judge) <= options_.loss;
+  }
+  // By time; combinations that were not measured yet come first.
+  double rank(size_t i) const {
+    return entries_[i].text.empty() ? 0 : entries_[i].evidence.seconds(options_);
+  }
+
+  void round(size_t w) {
+    const auto dense = make_dense(windows_[w]);
+    Reference reference(*dense, windows_[w]);
+    if (w < 2) judge_by(reference);
+    for (const size_t i : contenders(w)) {
+      unlimited_ = i == 0 && owes_base();
+      if (!tick()) continue;
+      measure(reference, entries_[i]);
+    }
+    unlimited_ = false;
+  }
+
+  // What facts are worth to the model with dense attention, by the texts so far.
+  void judge_by(const Reference& reference) {
+    gains_.push_back(reference.facts_gain(foreign_facts_));
+    out_.facts_gain = std::accumulate(gains_.begin(), gains_.end(), 0.0) / double(gains_.size());
+    const bool shows = out_.facts_gain >= kFactsWorth * std::log1p(options_.loss);
+    out_.judge = shows ? Judge::kPerplexity : Judge::kDivergence;
+  }
+
+  void measure(const Reference& reference, Entry& entry) {
+    const Window& window = reference.window();
+    const size_t quarter = quarter_of(window);
+    Trial trial;
+    try {
+      const Candidate& c = entry.evidence.candidate;
+      const auto whole = make(c.line(window.length()), window.length());
+      const auto part = quarter > 0 ? make(c.line(quarter), quarter) : nullptr;
+      trial = run_trial(reference, *whole, part.get(), [&] { return tick(); });
+    } catch (const Error& error) {
+      entry.refused = true;
+      entry.evidence.verdict = Verdict::kRefused;
+      entry.evidence.reason = error.what();
+      return;
+    }
+    if (!trial.finished) return;
+    entry.text.push_back(trial.text);
+    entry.facts.push_back(trial.facts);
+    entry.cost.merge(trial.cost);
+    summarize(entry);
+  }
+
+  void summarize(Entry& entry) const {
+    Evidence& e = entry.evidence;
+    e.texts = entry.text.size();
+    const auto nll = [](const TrialSums& s) { return s.mean_nll(); };
+    const auto kl = [](const TrialSums& s) { return s.mean_kl(); };
+    e.text = rise(each(entry.text, nll));
+    e.facts = rise(each(entry.facts, nll));
+    e.kl_text = bootstrap_mean(each(entry.text, kl));
+    e.kl_facts = bootstrap_mean(each(entry.facts, kl));
+    TrialSums all;
+    for (size_t w = 0; w < e.texts; ++w) {
+      all.add(entry.text[w]);
+      all.add(entry.facts[w]);
+    }
+    e.same_top = all.same / double(all.positions);
+    const CostModel& dense = entries_[0].text.empty() ? entry.cost : entries_[0].cost;
+    e.measured_read = entry.cost.read_seconds(out_.measured_length, dense);
+    e.measured_step = entry.cost.step_seconds(out_.measured_length, dense);
+    e.read_seconds = entry.cost.read_seconds(options_.length, dense);
+    e.step_seconds = entry.cost.step_seconds(options_.length, dense);
+  }
+
+  // The fastest change of each stage that is within the limit, for combinations.
+  void combine() {
+    combined_ = entries_.size();
+    const Candidate base = entries_[0].evidence.candidate;
+    BestChanges best = {base, base, base, base, base};
+    const auto pick = [&](Candidate& to, auto changed) {
+      double least = entries_[0].text.empty() ? 1e300 : entries_[0].evidence.seconds(options_);
+      for (const Entry& e : entries_) {
+        const Candidate& c = e.evidence.candidate;
+        if (e.text.empty() || !promising(e) || !changed(c)) continue;
+        const double s = e.evidence.seconds(options_);
+        if (s < least) to = c;
+        least = std::min(s, least);
+      }
     };
-    for (const char* prefill :
-         {"xattention(threshold=0.95)", "xattention(threshold=0.9)", "minference"}) {
-      with([&](Candidate& c) { c.prefill = prefill; });
+    pick(best.store, [&](const Candidate& c) { return c.store != base.store; });
+    pick(best.prefill, [&](const Candidate& c) { return c.prefill != base.prefill; });
+    pick(best.keep, [&](const Candidate& c) { return c.keep != base.keep; });
+    pick(best.fetch, [&](const Candidate& c) { return c.fetch != base.fetch; });
+    for (const Candidate& c : combinations(best)) add(c);
+  }
+
+  // The fastest of those within the limit; of what is as fast, what loses least.
+  void finish() {
+    std::optional<size_t> best;
+    double fastest = 1e300;
+    const size_t enough = std::min<size_t>(2, windows_.size());
+    for (Entry& entry : entries_) {
+      Evidence& e = entry.evidence;
+      if (entry.refused) continue;
+      if (!entry.text.empty()) summarize(entry);
+      judge(e, enough);
+      if (e.verdict == Verdict::kWithin) fastest = std::min(fastest, e.seconds(options_));
     }
-    for (const double share : {0.25, 0.125}) {
-      with([&](Candidate& c) { c.fetch = share; });
+    for (size_t i = 0; i < entries_.size(); ++i) {
+      const Evidence& e = entries_[i].evidence;
+      if (e.verdict != Verdict::kWithin || kNoise * e.seconds(options_) > fastest) continue;
+      const auto loss = [&](size_t at) { return entries_[at].evidence.loss(out_.judge); };
+      if (!best || loss(i) < loss(*best)) best = i;
+    }
+    if (best) {
+      Evidence& e = entries_[*best].evidence;
+      e.verdict = Verdict::kChosen;
+      e.reason = "";
+      out_.policy = e.policy;
+    }
+    for (Entry& entry : entries_) out_.evidence.push_back(std::move(entry.evidence));
+    out_.seconds = elapsed();
+  }
+
+  void judge(Evidence& e, size_t enough) const {
+    if (e.texts == 0) {
+      e.reason = "not measured: the time was over";
+    } else if (e.likely_loss(out_.judge) > options_.loss ||
+               (e.texts >= enough && e.loss(out_.judge) > options_.loss)) {
+      e.verdict = Verdict::kTooLossy;
+      e.reason = lossy(e);
+    } else if (e.texts < enough) {
+      e.reason = "on one text only: slower than what was looked at further";
+    } else {
+      e.verdict = Verdict::kWithin;
+      e.reason = "not the fastest, or as fast and loses more";
     }
   }
 
-  void finish() {
-    if (!best_) return;
-    Evidence& best = out_.evidence[*best_];
-    best.verdict = Verdict::kChosen;
-    best.reason = "";
-    out_.policy = best.policy;
+  std::string lossy(const Evidence& e) const {
+    const std::string much = fmt::format("{:.2f}%", 100 * e.loss(out_.judge));
+    if (out_.judge == Judge::kDivergence) return "predictions may move by " + much;
+    const bool facts = e.facts.interval.high >= e.text.interval.high;
+    return fmt::format("perplexity may rise by {}{}", much,
+                       facts ? " where facts are repeated" : "");
   }
 
   const Engine& engine_;
   const RecommendOptions& options_;
   const Progress& progress_;
+  Clock::time_point start_;
+  double until_ = 0;
+  bool unlimited_ = false;
   Recommendation out_;
   std::vector<Window> windows_;
-  std::shared_ptr<Engine> reference_;
-  std::optional<size_t> best_;
-  size_t done_ = 0, total_ = 0, fact_positions_ = 0;
+  std::vector<engine::TokenId> foreign_facts_;  // of which no text knows
+  std::vector<double> gains_;
+  std::vector<Entry> entries_;  // the base is the first
+  size_t combined_ = SIZE_MAX;  // combinations begin here
 };
 
 }  // namespace
 
-std::string Candidate::line(size_t length) const {
-  const auto tokens = [&](double share, size_t least) {
-    return std::max(least, static_cast<size_t>(share * static_cast<double>(length)) / 64 * 64);
-  };
-  std::string out = fmt::format("prefill={}", prefill);
-  out += keep >= 1 ? " keep=all"
-                   : fmt::format(" keep=streaming(sinks=4,recent={},positions=slots)",
-                                 tokens(keep, 128) - 4);
-  out += " store=" + store;
-  return out + (fetch >= 1 ? " fetch=all"
-                           : fmt::format(" fetch=quest(budget={},page=64)", tokens(fetch, 256)));
+double Evidence::loss(Judge judge) const {
+  return judge == Judge::kPerplexity
+             ? std::max(text.interval.high, facts.interval.high)
+             : std::expm1(std::max(kl_text.interval.high, kl_facts.interval.high));
 }
 
-double Evidence::loss() const { return std::max(text.interval.high, facts.interval.high); }
+double Evidence::likely_loss(Judge judge) const {
+  return judge == Judge::kPerplexity ? std::max(text.value, facts.value)
+                                     : std::expm1(std::max(kl_text.value, kl_facts.value));
+}
 
 double Evidence::seconds(const RecommendOptions& options) const {
-  return static_cast<double>(options.length) / read_speed +
-         static_cast<double>(options.generate) / write_speed;
+  return read_seconds + static_cast<double>(options.generate) * step_seconds;
 }
 
 Recommendation recommend(const Engine& engine, const RecommendOptions& options,

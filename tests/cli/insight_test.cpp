@@ -163,7 +163,7 @@ TEST(Cli, WhatIsRecommendedIsWhatAutoUses) {
   EXPECT_EQ(before.code, 2);
   EXPECT_NE(before.err.find("hint: fathom recommend"), std::string::npos) << before.err;
   const std::string search =
-      "recommend --memory 22MiB --length 2k --minutes 0.01 --windows 2 -t 2 --loss 5%";
+      "recommend --memory 22MiB --length 2k --time 4s --windows 2 -t 2 --loss 2%";
   const Outcome dry = fathom(search + " --dry-run");
   EXPECT_EQ(dry.code, 0) << dry.err;
   EXPECT_NE(dry.out.find("<- chosen"), std::string::npos) << dry.out;
@@ -171,7 +171,9 @@ TEST(Cli, WhatIsRecommendedIsWhatAutoUses) {
   const Outcome found = fathom(search + " --json");
   ASSERT_EQ(found.code, 0) << found.err;
   const json j = found.parsed();
-  EXPECT_GE(j["evidence"].size(), 5u);
+  EXPECT_GE(j["evidence"].size(), 20u);
+  EXPECT_TRUE(j["judged_by"] == "perplexity" || j["judged_by"] == "divergence");
+  EXPECT_LT(j["seconds"], 30) << "the time was over after 4";
   // The same contents under another name.
   const fs::path copy = temporary() / "copy.gguf";
   fs::copy_file(test::bundled_model(), copy);
@@ -185,6 +187,7 @@ TEST(Cli, WhatIsRecommendedIsWhatAutoUses) {
   EXPECT_EQ(fathom("run " + shell_word(copy) + " -p x -n 1 --kv auto").code, 2)
       << "another model's contents";
   EXPECT_EQ(fathom("recommend --memory 22MiB --length 2k --loss nothing").code, 2);
+  EXPECT_EQ(fathom("recommend --memory 22MiB --length 2k --time soon").code, 2);
   EXPECT_EQ(fathom("recommend --memory 1MiB --length 2k").code, 5);
   unsetenv("XDG_CONFIG_HOME");
 }
