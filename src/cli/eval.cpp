@@ -46,7 +46,8 @@ void add_generating(CLI::App& c, EvalArgs& args) {
                "prose)")
       ->group(group);
   c.add_option("-o,--output", args.output,
-               "A folder for results, report.html among them; with --generate a file (default: "
+               "A folder for results, report.html and results.md among them; with --generate a "
+               "file (default: "
                "standard output)")
       ->group(group);
 }

@@ -51,7 +51,7 @@ eval::Library eval_library(const EvalArgs& args);
 // What a report says of the run beside its results.
 Json run_json(const EvalArgs& args, const engine::Engine& engine);
 
-// Prints the report, and writes results.json and report.html into the folder -o.
+// Prints the report, and writes it into the folder -o: results.json, report.html, results.md.
 void show_report(const EvalArgs& args, const eval::Report& report, const Json& run);
 
 int eval_run(const EvalArgs& args);

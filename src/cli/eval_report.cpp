@@ -9,6 +9,7 @@
 #include "engine/text_file.h"
 #include "eval/html/page.h"
 #include "eval/score/text.h"
+#include "eval/table.h"
 
 namespace fathom::cli {
 namespace {
@@ -77,13 +78,15 @@ void show_report(const EvalArgs& args, const eval::Report& report, const Json& r
     write_file(args.output + "/results.json",
                all.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
     write_file(args.output + "/report.html", eval::report_page(report, run));
+    write_file(args.output + "/results.md", eval::report_table(report, run));
   }
   if (args.json) {
     print_json(all);
     return;
   }
   print_now(eval::report_text(report));
-  if (!args.output.empty()) fmt::print(stderr, "report: {}/report.html\n", args.output);
+  if (!args.output.empty())
+    fmt::print(stderr, "report: {0}/report.html, table: {0}/results.md\n", args.output);
 }
 
 int eval_report(const EvalArgs& args) {

@@ -240,13 +240,10 @@ class EvalRun {
 
   // Policies in turn, so that a machine that grows slower is slower for all.
   bool run_costs() {
-    if (args_.repeat == 0 || instances_.empty()) return true;
+    if (args_.repeat == 0) return true;
     const eval::CostOptions options;
     const size_t more = options.question + options.steps;
-    std::set<size_t> lengths;
-    for (const eval::Instance& i : instances_) {
-      if (i.length_target > 2 * more) lengths.insert(i.length_target);
-    }
+    const std::set<size_t> lengths = timed_lengths(2 * more);
     const eval::Library prose;
     size_t done = 0;
     for (const size_t length : lengths) {
@@ -267,6 +264,17 @@ class EvalRun {
       }
     }
     return true;
+  }
+
+  // Of everything that was asked for, above `least` tokens.
+  std::set<size_t> timed_lengths(size_t least) const {
+    std::set<size_t> out;
+    for (const eval::Instance& i : instances_) out.insert(i.length_target);
+    if (suite_.divergence || suite_.books) {
+      for (const size_t length : parse_lengths(args_.lengths)) out.insert(length);
+    }
+    out.erase(out.begin(), out.upper_bound(least));
+    return out;
   }
 
   bool timed(const std::string& policy, size_t length, size_t run) const {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <set>
 
 #include "base/error.h"
 #include "eval/random.h"
@@ -215,12 +217,37 @@ kv::Policy make_control_policy(std::string_view line, kernel::KvFormat native,
   return policy;
 }
 
-// A word without the parameters that are the method's defaults; "" for a default method.
-std::string short_word(const std::string& word) {
+// Parameters that are shown though they are defaults: "keep=snapkv window".
+using ShownParameters = std::set<std::string>;
+
+// A word of one method; lists of stores are left as they are.
+bool one_method(const std::string& word) {
   const size_t equals = word.find('='), open = std::min(word.find('('), word.size());
-  // A word of one method; lists of stores are left as they are.
   const bool one = word.find_first_of(",[/") >= open && word.find(')') >= word.size() - 1;
-  if (equals == std::string::npos || equals > open || !one) return word;
+  return one && equals != std::string::npos && equals < open;
+}
+
+ShownParameters differing(std::span<const std::string> lines) {
+  std::map<std::string, std::set<std::string>> values;
+  for (const std::string& line : lines) {
+    for (const std::string& word : words_of(line)) {
+      if (!one_method(word)) continue;
+      const std::string method = word.substr(0, word.find('('));
+      for (const auto& [key, value] : typed_parameters(word))
+        values[method + " " + key].insert(value);
+    }
+  }
+  ShownParameters out;
+  for (const auto& [parameter, several] : values) {
+    if (several.size() > 1) out.insert(parameter);
+  }
+  return out;
+}
+
+// A word without the parameters that are the method's defaults; "" for a default method.
+std::string short_word(const std::string& word, const ShownParameters& shown) {
+  const size_t equals = word.find('='), open = std::min(word.find('('), word.size());
+  if (!one_method(word)) return word;
   const std::string name = word.substr(equals + 1, open - equals - 1);
   const kv::MethodInfo* info = nullptr;
   bool first = true, is_default = false;
@@ -241,7 +268,7 @@ std::string short_word(const std::string& word) {
     bool known = false;
     const auto parameters = info ? info->parameters : std::span(kParameters);
     for (const kv::ParameterInfo& p : parameters) known |= p.name == key && p.value == value;
-    if (!known || key == "budget")
+    if (!known || key == "budget" || shown.contains(word.substr(0, open) + " " + key))
       out += fmt::format("{}{}={}", out.empty() ? "" : ",", key, value);
   }
   const std::string method = word.substr(0, open);
@@ -265,13 +292,26 @@ std::string full_line(std::string_view line, kernel::KvFormat native) {
   return make_control_policy(line, native, std::make_shared<Marks>()).line;
 }
 
-std::string short_line(std::string_view line) {
+namespace {
+
+std::string shortened(std::string_view line, const ShownParameters& shown) {
   std::string out;
   for (const std::string& word : words_of(line)) {
-    const std::string shorter = short_word(word);
+    const std::string shorter = short_word(word, shown);
     if (!shorter.empty()) out += (out.empty() ? "" : " ") + shorter;
   }
   return out.empty() ? "dense" : out;
+}
+
+}  // namespace
+
+std::string short_line(std::string_view line) { return shortened(line, {}); }
+
+std::vector<std::string> short_lines(std::span<const std::string> lines) {
+  const ShownParameters shown = differing(lines);
+  std::vector<std::string> out;
+  for (const std::string& line : lines) out.push_back(shortened(line, shown));
+  return out;
 }
 
 bool is_control(std::string_view line) {

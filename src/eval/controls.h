@@ -61,6 +61,10 @@ std::string full_line(std::string_view line, kernel::KvFormat native);
 // As a person would type it: without stages and parameters that are defaults, but for budgets.
 std::string short_line(std::string_view line);
 
+// The same of several lines beside each other: parameters in which a method's calls differ are
+// shown in all of them.
+std::vector<std::string> short_lines(std::span<const std::string> lines);
+
 // Whether a line names a control.
 bool is_control(std::string_view line);
 

@@ -126,20 +126,6 @@ std::vector<Cell> cells_of(const Lines& lines) {
   return out;
 }
 
-// Cells count alike; their distances to their limits add as squares (MOVER, Zou and Donner 2008),
-// which stays honest where a cell is all right or all wrong.
-Estimate mean_of_cells(const std::vector<const Cell*>& cells) {
-  const double n = double(std::max<size_t>(1, cells.size()));
-  double sum = 0, below = 0, above = 0;
-  for (const Cell* c : cells) {
-    const Estimate& e = c->judged_summary().mean;
-    sum += e.value;
-    below += (e.value - e.interval.low) * (e.value - e.interval.low);
-    above += (e.interval.high - e.value) * (e.interval.high - e.value);
-  }
-  return {sum / n, {(sum - std::sqrt(below)) / n, (sum + std::sqrt(above)) / n}};
-}
-
 std::string group_of(const std::string& task) {
   const size_t slash = std::min(task.find('/'), task.size());
   for (const TaskInfo& t : all_tasks()) {
@@ -205,6 +191,18 @@ std::vector<CheckResult> checks_of(std::span<const ResultLine> lines) {
 }
 
 }  // namespace
+
+Estimate mean_of_cells(std::span<const Cell* const> cells) {
+  const double n = double(std::max<size_t>(1, cells.size()));
+  double sum = 0, below = 0, above = 0;
+  for (const Cell* c : cells) {
+    const Estimate& e = c->judged_summary().mean;
+    sum += e.value;
+    below += (e.value - e.interval.low) * (e.value - e.interval.low);
+    above += (e.interval.high - e.value) * (e.interval.high - e.value);
+  }
+  return {sum / n, {(sum - std::sqrt(below)) / n, (sum + std::sqrt(above)) / n}};
+}
 
 std::string_view measure_name(Measure measure) {
   constexpr std::string_view kNames[] = {"none", "answer", "choice"};

@@ -140,6 +140,10 @@ Report make_report(const ReportInput& input);
 // What make_report() does last: differences against the first policy, and frontiers.
 void compare_policies(Report& report);
 
+// Cells count alike; their distances to their limits add as squares (MOVER, Zou and Donner 2008),
+// which stays honest where a cell is all right or all wrong.
+Estimate mean_of_cells(std::span<const Cell* const> cells);
+
 // Of a cell among other policies' cells; null: none.
 const Cell* find_cell(const PolicyReport& policy, const Cell& like);
 

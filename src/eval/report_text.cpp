@@ -1,5 +1,6 @@
 // The report for a terminal.
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -158,6 +159,20 @@ std::string prose_text(std::span<const ProseLine> prose) {
   return out;
 }
 
+// Of policies that were asked no questions.
+std::string cost_rows(const Report& report) {
+  if (!report.policies.empty() || report.costs.empty()) return "";
+  std::string out = fmt::format("\n{:>12} {:>12} {:>10}\n", "cache", "first token", "a step");
+  std::set<std::string> told;
+  for (const CostLine& l : report.costs) {
+    if (!told.insert(l.policy).second) continue;
+    const CostSummary c = *summarize_costs(report.costs, l.policy);
+    out += fmt::format("{:>12} {:>9.0f} ms {:>7.0f} us  {}\n", human_bytes(c.kv_bytes),
+                       1e3 * c.first_token_seconds, 1e6 * c.step_seconds, short_line(l.policy));
+  }
+  return out;
+}
+
 std::string report_text(const Report& report) {
   std::string out;
   if (!report.policies.empty()) {
@@ -169,6 +184,7 @@ std::string report_text(const Report& report) {
                        short_line(report.prose[0].reference));
     out += prose_text(report.prose);
   }
+  out += cost_rows(report);
   return out.empty() ? "no results\n" : out;
 }
 
