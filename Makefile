@@ -1,6 +1,7 @@
 # Fathom: the commands a newcomer needs. Everything is built under build/<preset>.
 #   make demo            install packages, build, answer questions about a long text
 #   make test            build and run every test
+#   make combinations    every policy line that methods of the four stages make, on a small model
 #   make bench           kernel benchmarks and the machine's limits
 #   make fuzz SECONDS=60 run every fuzz target for that long each
 #   make sanitize        the tests under AddressSanitizer + UBSan, then ThreadSanitizer
@@ -11,7 +12,7 @@ PREFIX  ?= /usr/local
 # Compilers need up to 1 GiB each: never more jobs than processors.
 JOBS    ?= $(shell nproc)
 
-.PHONY: all build demo test bench fuzz sanitize format tidy install clean packages dev-packages
+.PHONY: all build demo test combinations bench fuzz sanitize format tidy install clean packages dev-packages
 all: build
 
 packages:
@@ -28,6 +29,9 @@ demo: build
 
 test: build
 	@ctest --preset release -j $(JOBS)
+
+combinations: build
+	@FATHOM_ALL_COMBINATIONS=1 build/release/tests/test_engine --gtest_filter='Combinations.*'
 
 bench: build
 	@build/release/bench/fathom_bench_kernels

@@ -81,7 +81,8 @@ class Lockstep {
         const kv::HeadCache& head = caches_[1].head(l, h);
         for (const kv::Run& run : step(1, l, h).runs) {
           for (int32_t i = run.first; i < run.end; ++i) {
-            sum += weights[static_cast<size_t>(head.position(static_cast<size_t>(i)))];
+            sum += weights[static_cast<size_t>(
+                caches_[1].text_place(head.position(static_cast<size_t>(i))))];
           }
         }
         ++heads;

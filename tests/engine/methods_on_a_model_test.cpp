@@ -3,10 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <map>
 
 #include "kv/registry.h"
-#include "support/temp_dir.h"
+#include "support/method_lines.h"
 #include "support/tiny_model.h"
 
 namespace fathom::engine {
@@ -16,7 +17,6 @@ using kv::Method;
 using kv::ParameterInfo;
 using kv::Stage;
 using test::tiny_model;
-using Values = std::map<std::string, std::string>;
 
 // What the registry says a method's parameters are, as numbers.
 std::map<std::string, double> defaults(const Method& m) {
@@ -27,76 +27,19 @@ std::map<std::string, double> defaults(const Method& m) {
   return out;
 }
 
-// Only what the method has.
-Values values_of(const Method& m, const Values& wanted) {
-  Values out;
-  for (const ParameterInfo& p : m.info.parameters) {
-    if (const auto it = wanted.find(std::string(p.name)); it != wanted.end()) out.insert(*it);
-  }
-  return out;
-}
-
-std::string line_of(const Method& m, const Values& values) {
-  std::string out = std::string(kv::stage_name(m.info.stage)) + "=" + std::string(m.info.name);
-  std::string list;
-  for (const auto& [name, value] : values) list += (list.empty() ? "" : ",") + name + "=" + value;
-  return list.empty() ? out : out + "(" + list + ")";
-}
-
 class EachMethod : public testing::TestWithParam<const Method*> {
  protected:
   const Method& method() const { return *GetParam(); }
 
-  // Room for every text of these tests.
-  std::string roomy(size_t layers, size_t kv_heads) const {
-    Values v = values_of(method(), {{"budget", "4096"},
-                                    {"heavy", "2048"},
-                                    {"recent", "2048"},
-                                    {"local", "4096"},
-                                    {"observed", "32"},
-                                    {"chunk", "16"}});
-    return line_of(method(), with_table(v, layers, kv_heads));
+  std::string roomy(size_t layers, size_t kv_heads) {
+    return lines_.emplace_back(layers, kv_heads).roomy(method());
   }
-  // Room for a part of them: 48 tokens, or for fetch methods windows and blocks of about that size.
-  std::string tight(size_t layers, size_t kv_heads) const {
-    const bool budget = defaults(method()).count("budget") > 0;
-    Values v = values_of(method(), {{"budget", "48"},
-                                    {"heavy", "24"},
-                                    {"recent", budget ? "16" : "24"},
-                                    {"sinks", "2"},
-                                    {"window", "16"},
-                                    {"sparsity", "1"},
-                                    {"share", "0"},
-                                    {"local", "32"},
-                                    {"init", "8"},
-                                    {"block", "8"},
-                                    {"blocks", "2"},
-                                    {"chunk", "8"},
-                                    {"most", "16"},
-                                    {"least", "4"},
-                                    {"observed", "16"},
-                                    {"page", "8"},
-                                    {"logical", "4"},
-                                    {"interval", "4"},
-                                    {"represent", "2"}});
-    return line_of(method(), with_table(v, layers, kv_heads));
+  std::string tight(size_t layers, size_t kv_heads) {
+    return lines_.emplace_back(layers, kv_heads).tight(method());
   }
 
  private:
-  Values with_table(Values v, size_t layers, size_t kv_heads) const {
-    for (const ParameterInfo& p : method().info.parameters) {
-      if (p.choices != kv::kAnyText) continue;
-      std::string table;
-      for (size_t l = 0; l < layers; ++l) {
-        for (size_t h = 0; h < kv_heads; ++h) table += l + h == 0 ? "1 " : "0 ";  // one retrieves
-        table += "\n";
-      }
-      test::write_file(dir_.file("heads.tsv"), table);
-      v[std::string(p.name)] = dir_.file("heads.tsv");
-    }
-    return v;
-  }
-  test::TempDir dir_;
+  std::deque<test::MethodLines> lines_;  // whose tables policies read
 };
 
 // Logits of the last token of a prompt, and of every token after it.

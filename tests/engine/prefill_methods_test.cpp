@@ -3,28 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <map>
 #include <random>
 
 #include "base/error.h"
 #include "engine/runner.h"
+#include "support/method_lines.h"
 #include "support/shared_data.h"
 
 namespace fathom::engine {
 namespace {
-
-// Budgets that leave out most of a prompt of six hundred tokens.
-const std::map<std::string, std::string, std::less<>> kLean = {
-    {"a_shape", "sinks=4,window=100"},
-    {"tri_shape", "sinks=4,window=100,last=64"},
-    {"xattention", "threshold=0.2,block=64"},
-    {"minference", "vertical=40,slash=100"},
-    {"flexprefill", "gamma=0.1,min_budget=64,block=64"},
-    {"anchor", "theta=-1,step=1,block=64"},
-    {"hip", "k=64,window=64,dense_layers=0"},
-    {"lserve", "sinks=4,window=100"},
-    {"zipvl", "tau=0.3,probes=16"},
-};
 
 struct Options {
   int threads = 2;
@@ -70,10 +57,7 @@ class EveryPrefillOnAModel : public testing::TestWithParam<const kv::Method*> {
   std::string with(std::string_view parameters) const {
     return fmt::format("prefill={}({}) store=f32", info().name, parameters);
   }
-  std::string lean() const {
-    const auto found = kLean.find(info().name);
-    return with(found == kLean.end() ? "" : found->second);
-  }
+  std::string lean() const { return test::MethodLines(1, 1).tight(*GetParam()) + " store=f32"; }
 };
 
 // U1: nothing left out is dense attention: bit for bit where whole pages are listed, within 1e-4

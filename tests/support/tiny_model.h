@@ -12,6 +12,7 @@ namespace fathom::test {
 struct TinyOptions {
   int threads = 2;
   size_t batch = 96;
+  bool explain = false;
   // Every fifth token of a text ends a sentence, by what these models' tokens are said to spell.
   engine::TokenText token_text = sentences_of_five;
   static std::string sentences_of_five(int32_t id);
