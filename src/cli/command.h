@@ -25,6 +25,7 @@ Runner add_bench(CLI::App& app);
 Runner add_replay(CLI::App& app);
 Runner add_profile(CLI::App& app);
 Runner add_heads(CLI::App& app);
+Runner add_calibrate(CLI::App& app);
 Runner add_recommend(CLI::App& app);
 Runner add_eval(CLI::App& app);
 

@@ -36,9 +36,10 @@ int run(int argc, char** argv) {
       "interrupted.");
   using Add = Runner (*)(CLI::App&);
   std::vector<std::pair<CLI::App*, Runner>> commands;
-  for (const Add add : {add_run, add_chat, add_demo, add_inspect, add_tokenize, add_logits,
-                        add_template, add_synth, add_quantize, add_perplexity, add_policies,
-                        add_bench, add_eval, add_replay, add_profile, add_heads, add_recommend}) {
+  for (const Add add :
+       {add_run, add_chat, add_demo, add_inspect, add_tokenize, add_logits, add_template, add_synth,
+        add_quantize, add_perplexity, add_policies, add_bench, add_eval, add_replay, add_profile,
+        add_heads, add_calibrate, add_recommend}) {
     Runner runner = add(app);
     commands.emplace_back(app.get_subcommands({}).back(), std::move(runner));
   }

@@ -198,7 +198,7 @@ std::span<const Method> all_methods() {
       prefill(a_shape_info(), make_a_shape),
       prefill(tri_shape_info(), make_tri_shape),
       prefill(xattention_info(), make_xattention),
-      prefill(minference_info(), make_minference),
+      prefill(minference_info(), [](const Parameters& p) { return make_minference(p); }),
       prefill(flexprefill_info(), make_flexprefill),
       prefill(anchor_info(), make_anchor),
       prefill(hip_info(), make_hip),

@@ -50,6 +50,27 @@ TEST(Cli, ReplayRefusesWhatIsNoRecording) {
   EXPECT_EQ(fathom("replay " + shell_word(text) + " --kv prefill=xatention").code, 2);
 }
 
+TEST(Cli, CalibrateWritesATableThatPrefillReads) {
+  std::string text;
+  for (int i = 0; i < 120; ++i) {
+    text += "The code of lantern " + std::to_string(i * 7919) + " is hidden and kept. ";
+  }
+  const std::string file = shell_word(write_text("lanterns.txt", text));
+  const fs::path table = temporary() / "patterns.json";
+  const std::string search = "calibrate -f " + file + " --tokens 1024 --rows 32 -t 2 -o ";
+  const Outcome found = fathom(search + shell_word(table) + " --budget 0.4 --json");
+  ASSERT_EQ(found.code, 0) << found.err;
+  const json summary = found.parsed();
+  EXPECT_LE(summary["cost"], 0.4);
+  EXPECT_GT(summary["heads"].size(), 8u);
+  EXPECT_NE(fathom(search + shell_word(table)).out.find("chosen by"), std::string::npos);
+  const std::string run = "run -f " + file + " -q 'Which lantern?' -n 2 -t 2 --json --kv ";
+  const Outcome used = fathom(run + "'prefill=minference(table=" + table.string() + ")'");
+  ASSERT_EQ(used.code, 0) << used.err;
+  EXPECT_LT(used.parsed()["replies"][0]["price"]["prompt_read_share"], 0.9);
+  EXPECT_EQ(fathom("calibrate -f " + shell_word(write_text("short.txt", "hi")) + " -o x").code, 2);
+}
+
 TEST(Cli, ExplainSaysWhatAnAnswerStoodOn) {
   const std::string kv =
       " --kv 'prefill=a_shape(sinks=64,window=64) keep=streaming(sinks=64,recent=192)'";

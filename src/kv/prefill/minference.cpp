@@ -188,7 +188,7 @@ const MethodInfo& minference_info() {
       .paper =
           "MInference 1.0: Accelerating Pre-filling for Long-Context LLMs via Dynamic Sparse "
           "Attention, 2024, arXiv:2407.02490",
-      .needs = "at its best, a table of the model's heads",
+      .needs = "at its best, a table of the model's heads (fathom calibrate)",
       .cost =
           "vertical_slash: 128 N head_dim operations a query head and (vertical + slash) N / 64 "
           "steps; block_sparse: N^2 head_dim / 4096",
@@ -208,6 +208,10 @@ std::unique_ptr<const PrefillPolicy> make_minference(const Parameters& p) {
   const bool table = p.text("table") != "none";
   return std::make_unique<MInference>(
       head, table ? read_minference_table(p.text("table")) : MInferenceTable{});
+}
+
+std::unique_ptr<const PrefillPolicy> make_minference(const MInferenceHead& head) {
+  return std::make_unique<MInference>(head, MInferenceTable{});
 }
 
 }  // namespace fathom::kv

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "kv/method.h"
+#include "kv/prefill/minference_table.h"
 #include "kv/prefill/prefill_policy.h"
 
 namespace fathom::kv {
@@ -46,5 +47,7 @@ std::vector<float> pooled_products(const PrefillView& view, size_t group_head);
 const MethodInfo& minference_info();
 // Throws Error(kBadFile) for a table that is none.
 std::unique_ptr<const PrefillPolicy> make_minference(const Parameters& parameters);
+// The same pattern for all heads.
+std::unique_ptr<const PrefillPolicy> make_minference(const MInferenceHead& head);
 
 }  // namespace fathom::kv
