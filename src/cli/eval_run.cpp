@@ -1,4 +1,5 @@
 // fathom eval: instances on a model under several cache policies, side by side.
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -13,6 +14,7 @@ namespace fathom::cli {
 namespace {
 
 constexpr size_t kDefaultWindows = 10;
+constexpr size_t kLeastDepth = 128;  // tokens that decoding is timed behind
 
 class EvalRun {
  public:
@@ -241,13 +243,14 @@ class EvalRun {
   // Policies in turn, so that a machine that grows slower is slower for all.
   bool run_costs() {
     if (args_.repeat == 0) return true;
-    const eval::CostOptions options;
-    const size_t more = options.question + options.steps;
+    eval::CostOptions options;
+    const size_t more = options.question + options.steps + 1;
     const std::set<size_t> lengths = timed_lengths(2 * more);
     const eval::Library prose;
     size_t done = 0;
     for (const size_t length : lengths) {
       const size_t read = std::min(length, model_->context() - more);
+      options.depths = shorter_depths(lengths, read);
       const auto text = eval::prose_windows(*model_, prose, args_.seed, read + more, 1)[0].tokens;
       for (size_t run = 0; run <= args_.repeat; ++run) {  // the first warms up
         for (const Policy& p : policies_) {
@@ -274,6 +277,18 @@ class EvalRun {
       for (const size_t length : parse_lengths(args_.lengths)) out.insert(length);
     }
     out.erase(out.begin(), out.upper_bound(least));
+    return out;
+  }
+
+  // Where steps are timed besides, once: a quarter, a sixteenth and so on of the longest length,
+  // where no other length is near.
+  static std::vector<size_t> shorter_depths(const std::set<size_t>& lengths, size_t read) {
+    std::vector<size_t> out;
+    if (read < *lengths.rbegin() / 2) return out;
+    for (size_t depth = read / 4; depth >= kLeastDepth; depth /= 4) {
+      const auto near = [&](size_t l) { return l > depth / 2 && l < 2 * depth; };
+      if (std::none_of(lengths.begin(), lengths.end(), near)) out.insert(out.begin(), depth);
+    }
     return out;
   }
 

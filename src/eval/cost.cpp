@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -21,6 +22,36 @@ double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const size_t n = values.size();
   return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+// Of one step behind the text, counted on a fork.
+void count_traffic(engine::Engine& engine, const Sequence& text, engine::TokenId token,
+                   kv::Traffic& traffic) {
+  Sequence fork = text.fork();
+  engine.runner().attender().count(&traffic);
+  fork.append({&token, 1});
+  engine.runner().attender().count(nullptr);
+}
+
+std::vector<double> time_steps(Sequence& text, std::span<const engine::TokenId> tokens) {
+  std::vector<double> steps;
+  for (const engine::TokenId& token : tokens) {
+    const auto begun = Clock::now();
+    text.append({&token, 1});
+    steps.push_back(seconds_since(begun));
+  }
+  std::sort(steps.begin(), steps.end());
+  return steps;
+}
+
+DepthCost measure_depth(engine::Engine& engine, std::span<const engine::TokenId> tokens,
+                        size_t depth, size_t steps) {
+  Sequence text(engine);
+  text.read(tokens.first(depth));
+  kv::Traffic traffic;
+  const double took = median(time_steps(text, tokens.subspan(depth, steps)));
+  count_traffic(engine, text, tokens[depth + steps], traffic);
+  return {depth, took, traffic.total()};
 }
 
 }  // namespace
@@ -52,34 +83,43 @@ CostLine measure_cost(const Subject& subject, std::span<const engine::TokenId> t
     out.warm_seconds = seconds_since(asked);
   }
   attender.reset_account();
-  std::vector<double> steps;
-  for (size_t i = 0; i < options.steps; ++i) {
-    const auto begun = Clock::now();
-    text.append(tokens.subspan(length + i, 1));
-    steps.push_back(seconds_since(begun));
-  }
+  const std::vector<double> steps = time_steps(text, tokens.subspan(length, options.steps));
   out.keys_read = attender.fetch_account().share();
-  std::sort(steps.begin(), steps.end());
   out.step_seconds = median(steps);
   out.step_p99 = steps[static_cast<size_t>(0.99 * double(steps.size() - 1) + 0.5)];
   out.kv_bytes = text.cache().bytes();
+  kv::Traffic traffic;
+  count_traffic(engine, text, tokens[length + options.steps], traffic);
+  out.moved_bytes = traffic.total();
+  out.index_bytes = traffic.index;
+  out.weight_bytes = engine.model().weights().step_bytes();
+  for (const size_t depth : options.depths) {
+    out.depths.push_back(measure_depth(engine, tokens, depth, options.depth_steps));
+  }
   return out;
 }
 
 std::string cost_line(const CostLine& l) {
-  const nlohmann::ordered_json json = {{"model", l.model},
-                                       {"policy", l.policy},
-                                       {"length", l.length},
-                                       {"run", l.run},
-                                       {"first_token_seconds", l.first_token_seconds},
-                                       {"warm_seconds", l.warm_seconds},
-                                       {"step_seconds", l.step_seconds},
-                                       {"step_p99", l.step_p99},
-                                       {"steps", l.steps},
-                                       {"kv_bytes", l.kv_bytes},
-                                       {"peak_kv_bytes", l.peak_kv_bytes},
-                                       {"prompt_read", l.prompt_read},
-                                       {"keys_read", l.keys_read}};
+  nlohmann::ordered_json json = {{"model", l.model},
+                                 {"policy", l.policy},
+                                 {"length", l.length},
+                                 {"run", l.run},
+                                 {"first_token_seconds", l.first_token_seconds},
+                                 {"warm_seconds", l.warm_seconds},
+                                 {"step_seconds", l.step_seconds},
+                                 {"step_p99", l.step_p99},
+                                 {"steps", l.steps},
+                                 {"kv_bytes", l.kv_bytes},
+                                 {"peak_kv_bytes", l.peak_kv_bytes},
+                                 {"prompt_read", l.prompt_read},
+                                 {"keys_read", l.keys_read},
+                                 {"moved_bytes", l.moved_bytes},
+                                 {"index_bytes", l.index_bytes},
+                                 {"weight_bytes", l.weight_bytes}};
+  for (const DepthCost& d : l.depths) {
+    json["depths"].push_back(
+        {{"depth", d.depth}, {"step_seconds", d.step_seconds}, {"moved_bytes", d.moved_bytes}});
+  }
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
@@ -105,9 +145,42 @@ std::vector<CostLine> parse_costs(std::string_view text, const std::string& sour
     l.peak_kv_bytes = static_cast<size_t>(positive("peak_kv_bytes"));
     l.prompt_read = object.number("prompt_read").value_or(1);
     l.keys_read = object.number("keys_read").value_or(1);
+    l.moved_bytes = size_of(object, "moved_bytes");
+    l.index_bytes = size_of(object, "index_bytes");
+    l.weight_bytes = size_of(object, "weight_bytes");
+    const auto depths = object.find("depths");
+    for (size_t i = 0; depths && i < depths->size(); ++i) {
+      const file::JsonView d = depths->element(i);
+      l.depths.push_back(
+          {size_of(d, "depth"), d.require("step_seconds").as_number(), size_of(d, "moved_bytes")});
+    }
   });
   return out;
 }
+
+namespace {
+
+// Medians at every depth of the policy's lines; a length is a depth of its own.
+std::vector<DepthCost> summarize_depths(std::span<const CostLine> lines, std::string_view policy) {
+  std::map<size_t, std::vector<DepthCost>> by_depth;
+  for (const CostLine& l : lines) {
+    if (l.policy != policy) continue;
+    by_depth[l.length].push_back({l.length, l.step_seconds, l.moved_bytes});
+    for (const DepthCost& d : l.depths) by_depth[d.depth].push_back(d);
+  }
+  std::vector<DepthCost> out;
+  for (const auto& [depth, costs] : by_depth) {
+    std::vector<double> steps, moved;
+    for (const DepthCost& d : costs) {
+      steps.push_back(d.step_seconds);
+      moved.push_back(double(d.moved_bytes));
+    }
+    out.push_back({depth, median(steps), static_cast<size_t>(median(moved))});
+  }
+  return out;
+}
+
+}  // namespace
 
 std::optional<CostSummary> summarize_costs(std::span<const CostLine> lines,
                                            std::string_view policy) {
@@ -141,6 +214,10 @@ std::optional<CostSummary> summarize_costs(std::span<const CostLine> lines,
   s.peak_kv_bytes = median(values(&CostLine::peak_kv_bytes));
   s.prompt_read = median(values(&CostLine::prompt_read));
   s.keys_read = median(values(&CostLine::keys_read));
+  s.moved_bytes = median(values(&CostLine::moved_bytes));
+  s.index_bytes = median(values(&CostLine::index_bytes));
+  s.weight_bytes = median(values(&CostLine::weight_bytes));
+  s.depths = summarize_depths(lines, policy);
   return s;
 }
 

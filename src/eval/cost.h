@@ -2,6 +2,10 @@
 // decoding, bytes of the cache. Runs of several policies are taken in turn by the caller, so that a
 // machine that grows slower is slower for all.
 //
+// Steps are timed behind the whole prompt and behind shorter ones (depths), each read by itself, so
+// that KEEP decides for it. Bytes that a step moves are counted where pages are read
+// (kv/traffic.h), on a fork, after the timing.
+//
 // Prompts are prose: policies decide by what they read, and random tokens would flatter them.
 #pragma once
 
@@ -15,6 +19,13 @@
 
 namespace fathom::eval {
 
+// Decoding behind so many tokens.
+struct DepthCost {
+  size_t depth = 0;
+  double step_seconds = 0;  // median
+  size_t moved_bytes = 0;   // of the cache, a step: read, looked at to choose, written
+};
+
 // One timed run.
 struct CostLine {
   std::string model, policy;
@@ -27,11 +38,17 @@ struct CostLine {
   size_t kv_bytes = 0;                    // of the cache after decoding
   size_t peak_kv_bytes = 0;               // the most while the prompt was read
   double prompt_read = 1, keys_read = 1;  // shares of what dense attention reads
+  size_t moved_bytes = 0;                 // of the cache, a step; 0: not counted
+  size_t index_bytes = 0;                 // of them: to choose what is read
+  size_t weight_bytes = 0;                // that a step reads besides
+  std::vector<DepthCost> depths = {};     // shorter ones, ascending
 };
 
 struct CostOptions {
   size_t steps = 64;     // decoded
   size_t question = 32;  // tokens of the warm question
+  size_t depth_steps = 32;
+  std::vector<size_t> depths = {};  // below the length
 };
 // `tokens`: the text, and behind it at least question + steps tokens more, that are forced.
 CostLine measure_cost(const Subject& subject, std::span<const engine::TokenId> tokens,
@@ -49,6 +66,8 @@ struct CostSummary {
   double step_seconds = 0, step_least = 0, step_most = 0, step_p99 = 0;
   double kv_bytes = 0, peak_kv_bytes = 0;
   double prompt_read = 1, keys_read = 1;
+  double moved_bytes = 0, index_bytes = 0, weight_bytes = 0;
+  std::vector<DepthCost> depths;  // of all lengths, ascending: medians
 
   double prefill_speed() const { return double(length) / first_token_seconds; }
   double decode_speed() const { return 1 / step_seconds; }

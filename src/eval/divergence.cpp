@@ -21,6 +21,34 @@ double log_sum(std::span<const float> logits) {
   return std::log(sum) + top;
 }
 
+constexpr size_t kTop = 10;
+
+// The most likely tokens, the likeliest first; ties go to the lowest id.
+std::vector<TokenId> top_of(std::span<const float> logits) {
+  std::vector<TokenId> top;
+  const size_t most = std::min(kTop, logits.size());
+  const auto before = [&](TokenId a, TokenId b) {
+    return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)];
+  };
+  for (size_t v = 0; v < logits.size(); ++v) {
+    const auto id = static_cast<TokenId>(v);
+    if (top.size() == most && !before(id, top.back())) continue;
+    if (top.size() == most) top.pop_back();
+    top.insert(std::upper_bound(top.begin(), top.end(), id, before), id);
+  }
+  return top;
+}
+
+void compare_tops(std::span<const float> p, std::span<const float> q, TokenDivergence& out) {
+  const std::vector<TokenId> a = top_of(p), b = top_of(q);
+  size_t both = 0;
+  for (const TokenId id : a) both += static_cast<size_t>(std::count(b.begin(), b.end(), id));
+  out.top10 = double(both) / double(a.size());
+  out.same_top = a[0] == b[0];
+  const auto logit = [&](size_t i) { return p[static_cast<size_t>(a[i])]; };
+  out.close = a.size() > 1 && logit(0) - logit(1) < 1;
+}
+
 // The two engines' caches over one window.
 class Lockstep {
  public:
@@ -173,8 +201,7 @@ TokenDivergence compare_logits(std::span<const float> p, std::span<const float> 
   const auto t = static_cast<size_t>(token);
   out.nll_p = log_p - p[t];
   out.nll_q = log_q - q[t];
-  out.same_top = std::max_element(p.begin(), p.end()) - p.begin() ==
-                 std::max_element(q.begin(), q.end()) - q.begin();
+  compare_tops(p, q, out);
   return out;
 }
 
@@ -198,8 +225,16 @@ void add_token_figures(const std::vector<TokenDivergence>& all, Divergence& out)
   for (const TokenDivergence& t : all) sorted.push_back(t.kl);
   std::sort(sorted.begin(), sorted.end());
   out.kl_median = quantile(sorted, 0.5);
+  out.kl_p90 = quantile(sorted, 0.9);
   out.kl_p99 = quantile(sorted, 0.99);
+  out.kl_p999 = quantile(sorted, 0.999);
   out.kl_max = sorted.back();
+  size_t same = 0;
+  for (const TokenDivergence& t : all) {
+    out.close += t.close;
+    same += t.close && t.same_top;
+  }
+  if (out.close > 0) out.same_top_close = double(same) / double(out.close);
 }
 
 void check(const ForcedText& w, const DivergenceOptions& options) {
@@ -215,7 +250,7 @@ void check(const ForcedText& w, const DivergenceOptions& options) {
 Divergence measure_divergence(const Subject& reference, const Subject& other,
                               std::span<const ForcedText> windows, const DivergenceOptions& options,
                               const Progress& progress) {
-  std::vector<double> kl, top, difference, nll, recall;  // of windows
+  std::vector<double> kl, top, top10, difference, nll, recall;  // of windows
   std::vector<TokenDivergence> all;
   using T = const TokenDivergence&;
   for (const ForcedText& window : windows) {
@@ -223,6 +258,7 @@ Divergence measure_divergence(const Subject& reference, const Subject& other,
     const WindowScores w = score_window(reference, other, window, options);
     kl.push_back(mean_of(w.tokens, [](T t) { return t.kl; }));
     top.push_back(mean_of(w.tokens, [](T t) { return double(t.same_top); }));
+    top10.push_back(mean_of(w.tokens, [](T t) { return t.top10; }));
     difference.push_back(mean_of(w.tokens, [](T t) { return t.nll_q - t.nll_p; }));
     nll.push_back(mean_of(w.tokens, [](T t) { return t.nll_q; }));
     if (!w.recalls.empty()) {
@@ -238,6 +274,7 @@ Divergence measure_divergence(const Subject& reference, const Subject& other,
   if (all.empty()) return out;
   out.kl = bootstrap_mean(kl);
   out.same_top = bootstrap_mean(top);
+  out.top10 = bootstrap_mean(top10);
   out.nll_difference = bootstrap_mean(difference);
   out.nll = bootstrap_mean(nll);
   out.reference_perplexity = std::exp(out.nll.value - out.nll_difference.value);

@@ -24,6 +24,8 @@ struct TokenDivergence {
   double kl = 0;                // sum p (ln p - ln q)
   double nll_p = 0, nll_q = 0;  // of the true token
   bool same_top = true;         // both find the same token most likely; ties go to the lowest id
+  bool close = false;           // p's two most likely tokens are less than 1 nat apart
+  double top10 = 1;             // share of p's ten most likely tokens that are among q's
 };
 // REQUIRES: both [vocab], token in range.
 TokenDivergence compare_logits(std::span<const float> p, std::span<const float> q,
@@ -43,13 +45,17 @@ struct ForcedText {
 
 struct Divergence {
   size_t windows = 0, tokens = 0;
-  Estimate kl;                                   // mean; intervals over windows
-  double kl_median = 0, kl_p99 = 0, kl_max = 0;  // of tokens
-  Estimate same_top;                             // share
-  Estimate nll_difference;                       // other - reference: ln of the perplexities' ratio
-  Estimate nll;                                  // of the other: ln of its perplexity
-  double delta_p_rms = 0;                        // of the true token's probability
-  double reference_perplexity = 0;               // perplexities: of windows' mean ln p
+  Estimate kl;  // mean; intervals over windows
+  // Of tokens.
+  double kl_median = 0, kl_p90 = 0, kl_p99 = 0, kl_p999 = 0, kl_max = 0;
+  Estimate same_top;                // share
+  Estimate top10;                   // share of the ten most likely that both have
+  size_t close = 0;                 // positions where the reference wavers,
+  double same_top_close = 1;        // and same_top there
+  Estimate nll_difference;          // other - reference: ln of the perplexities' ratio
+  Estimate nll;                     // of the other: ln of its perplexity
+  double delta_p_rms = 0;           // of the true token's probability
+  double reference_perplexity = 0;  // perplexities: of windows' mean ln p
   // Share of the reference's attention weights (its own queries) that lies on the tokens which the
   // other reads, mean over heads, layers without a window and every eighth scored step. Not of
   // kPrefill.

@@ -37,9 +37,14 @@ std::string prose_line(const ProseLine& l) {
                {"tokens", d.tokens},
                {"kl", estimate(d.kl)},
                {"kl_median", d.kl_median},
+               {"kl_p90", d.kl_p90},
                {"kl_p99", d.kl_p99},
+               {"kl_p999", d.kl_p999},
                {"kl_max", d.kl_max},
                {"same_top", estimate(d.same_top)},
+               {"same_top_close", d.same_top_close},
+               {"close", d.close},
+               {"top10_overlap", estimate(d.top10)},
                {"ln_perplexity_difference", estimate(d.nll_difference)},
                {"ln_perplexity", estimate(d.nll)},
                {"delta_p_rms", d.delta_p_rms},
@@ -66,9 +71,14 @@ std::vector<ProseLine> parse_prose(std::string_view text, const std::string& sou
     d.tokens = size_of(object, "tokens");
     d.kl = read_estimate(object, "kl");
     d.kl_median = object.require("kl_median").as_number();
+    d.kl_p90 = object.require("kl_p90").as_number();
     d.kl_p99 = object.require("kl_p99").as_number();
+    d.kl_p999 = object.require("kl_p999").as_number();
     d.kl_max = object.require("kl_max").as_number();
     d.same_top = read_estimate(object, "same_top");
+    d.same_top_close = object.require("same_top_close").as_number();
+    d.close = size_of(object, "close");
+    d.top10 = read_estimate(object, "top10_overlap");
     d.nll_difference = read_estimate(object, "ln_perplexity_difference");
     d.nll = read_estimate(object, "ln_perplexity");
     d.delta_p_rms = object.require("delta_p_rms").as_number();

@@ -38,6 +38,13 @@ Json cell_json(const Cell& c) {
 }
 
 Json cost_json(const CostSummary& c) {
+  Json depths = Json::array();
+  for (const DepthCost& d : c.depths) {
+    depths.push_back({{"depth", d.depth},
+                      {"step_seconds", d.step_seconds},
+                      {"decode_tokens_per_second", 1 / d.step_seconds},
+                      {"moved_bytes", d.moved_bytes}});
+  }
   return {{"length", c.length},
           {"runs", c.runs},
           {"first_token_seconds", c.first_token_seconds},
@@ -52,7 +59,12 @@ Json cost_json(const CostSummary& c) {
           {"peak_kv_bytes", c.peak_kv_bytes},
           {"kv_bytes_per_token", c.bytes_per_token()},
           {"prompt_read", c.prompt_read},
-          {"keys_read", c.keys_read}};
+          {"keys_read", c.keys_read},
+          {"moved_bytes_per_step", c.moved_bytes},
+          {"index_bytes_per_step", c.index_bytes},
+          {"weight_bytes_per_step", c.weight_bytes},
+          {"moved_bytes_per_second", (c.moved_bytes + c.weight_bytes) / c.step_seconds},
+          {"by_depth", depths}};
 }
 
 Json against_json(const AgainstFirst& a, double margin) {

@@ -136,24 +136,46 @@ std::string check_rows(const Report& report) {
   return out.empty() ? "" : "\nchecks of the tasks with (1): should be near chance\n" + out;
 }
 
+// Tokens a second and bytes moved at every depth that was timed.
+std::string depth_rows(const Report& report) {
+  const auto& first = report.policies[0].measured;
+  if (!first || first->depths.empty()) return "";
+  std::string out = fmt::format("\n{:<5}", "");
+  for (const DepthCost& d : first->depths) {
+    out += fmt::format(" {:>20}", fmt::format("behind {}", d.depth));
+  }
+  out += "   tokens a second, bytes of the cache moved a token\n";
+  for (size_t i = 0; i < report.policies.size(); ++i) {
+    if (!report.policies[i].measured) continue;
+    out += fmt::format("({:<2}) ", i + 1);
+    for (const DepthCost& d : report.policies[i].measured->depths) {
+      const std::string moved = d.moved_bytes > 0 ? human_bytes(double(d.moved_bytes)) : "-";
+      out += fmt::format(" {:>8.0f} {:>11}", 1 / d.step_seconds, moved);
+    }
+    out += "\n";
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string prose_text(std::span<const ProseLine> prose) {
   if (prose.empty()) return "";
-  std::string out = fmt::format("{:<9} {:>7} {:<7} {:>26} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7}\n",
-                                "text", "tokens", "set", "KL mean [95 %]", "KL p99", "same top",
-                                "ln PPL", "PPL", "PPL ref", "mass");
+  std::string out = fmt::format(
+      "{:<9} {:>7} {:<7} {:>26} {:>9} {:>9} {:>8} {:>9} {:>9} {:>9} {:>7}\n", "text", "tokens",
+      "set", "KL mean [95 %]", "KL p99", "same top", "top 10", "ln PPL", "PPL", "PPL ref", "mass");
   std::string policy;
   for (const ProseLine& l : prose) {
     if (l.policy != policy) out += short_line(l.policy) + "\n";
     policy = l.policy;
     const Divergence& d = l.result;
     out += fmt::format(
-        "  {:<7.7} {:>7} {:<7} {:>26} {:>9.1e} {:>8.2f}% {:>+9.5f} {:>9.2f} {:>9.2f} {:>7}\n",
+        "  {:<7.7} {:>7} {:<7} {:>26} {:>9.1e} {:>8.2f}% {:>7.2f}% {:>+9.5f} {:>9.2f} {:>9.2f} "
+        "{:>7}\n",
         l.text, l.length, l.positions,
         fmt::format("{:.1e} [{:.1e}, {:.1e}]", d.kl.value, d.kl.interval.low, d.kl.interval.high),
-        d.kl_p99, 100 * d.same_top.value, d.nll_difference.value, d.perplexity(),
-        d.reference_perplexity,
+        d.kl_p99, 100 * d.same_top.value, 100 * d.top10.value, d.nll_difference.value,
+        d.perplexity(), d.reference_perplexity,
         d.mass_recall ? fmt::format("{:.1f}%", 100 * d.mass_recall->value) : "-");
   }
   return out;
@@ -176,8 +198,8 @@ std::string cost_rows(const Report& report) {
 std::string report_text(const Report& report) {
   std::string out;
   if (!report.policies.empty()) {
-    out = policy_lines(report) + cell_rows(report) + summary_rows(report) + gold_rows(report) +
-          check_rows(report);
+    out = policy_lines(report) + cell_rows(report) + summary_rows(report) + depth_rows(report) +
+          gold_rows(report) + check_rows(report);
   }
   if (!report.prose.empty()) {
     out += fmt::format("{}predictions against {}\n", out.empty() ? "" : "\n",

@@ -196,6 +196,10 @@ void Attender::write(const AttendLayer& layer, std::span<const SequenceRows> seq
     const size_t first = s.cache->length() - s.tokens;
     s.cache->write(layer.layer, head, first,
                    {layer.k + offset, layer.v + offset, stride, s.tokens});
+    if (traffic_) {
+      const size_t page = s.cache->codec(layer.layer).page_bytes(shape.head_dim);
+      traffic_->written += s.tokens * page / kPageTokens;
+    }
   });
 }
 
@@ -265,6 +269,11 @@ void Attender::attend_pages(const AttendLayer& layer, const Segment& segment, si
   args.state = state;
   args.scratch = w.kernel.data();
   kernels_.attend(args.format)(args);
+  if (!traffic_) return;
+  const HeadCache& head = cache.head(layer.layer, item.kv_head);
+  for (size_t p = segment.page_begin; p < segment.page_end; ++p) {
+    traffic_->read += page_traffic(head, p);
+  }
 }
 
 void Attender::run_item(const AttendLayer& layer, const Item& item, int worker) {

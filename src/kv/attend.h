@@ -18,6 +18,7 @@
 #include "kv/fetch_stage.h"
 #include "kv/policy.h"
 #include "kv/sparse_prefill.h"
+#include "kv/traffic.h"
 
 namespace fathom::kv {
 
@@ -38,6 +39,11 @@ class Attender {
   // Adds what was read elsewhere for the same text, and the seconds it took.
   void add_account(const PrefillAccount& account, double seconds);
   const FetchAccount& fetch_account() const { return fetch_.account(); }
+  // Adds what is moved from now on; null: nobody counts. Must outlive the runs.
+  void count(Traffic* traffic) {
+    traffic_ = traffic;
+    fetch_.count(traffic);
+  }
   // Seconds that run() took, deciding included.
   double seconds() const { return seconds_; }
   void reset_account() {
@@ -100,6 +106,7 @@ class Attender {
   FetchStage fetch_;
   std::vector<SequenceRows> dense_, decoding_, reading_;  // of a step
   double seconds_ = 0;
+  Traffic* traffic_ = nullptr;
   std::vector<Item> items_;
   std::vector<Segment> segments_;
   std::vector<Task> tasks_;

@@ -222,6 +222,12 @@ HeadView FetchStage::view(const Task& task, size_t tokens) {
     for (size_t i = 0; i < tokens; ++i) w.positions[i] = task.head().position(i);
     out.positions = w.positions.data();
   }
+  if (traffic_) {
+    for (const Runs* runs : {&w.reads.k, &w.reads.k_unrotated}) {
+      traffic_->index += plane_traffic(task.head(), d, *runs, Plane::kKeys);
+    }
+    traffic_->index += plane_traffic(task.head(), d, w.reads.v, Plane::kValues);
+  }
   // Only from the first token that is read on, rounded so that it grows now and then.
   const auto rows = [&](const Runs& runs, Buffer<float>& to, auto read) -> const float* {
     if (runs.empty()) return nullptr;
@@ -293,6 +299,7 @@ void FetchStage::answer(const Task& task) {
   index.reads(FetchCall::kSelect, head.length(), query, task.agreed, w.reads);
   w.runs.resize(needs_.per_query_head ? query.group : 1);
   index.select(view(task, head.length()), query, task.agreed, w.runs);
+  if (traffic_) traffic_->index += index.bytes();
   const size_t heads = query.group / w.runs.size();  // that share a list
   for (size_t i = 0; i < w.runs.size(); ++i) {
     const double keys = static_cast<double>(collect(head.pages(), w.runs[i], w.views));
@@ -302,7 +309,17 @@ void FetchStage::answer(const Task& task) {
     }
     w.account.read += keys * static_cast<double>(heads);
     w.account.stored += static_cast<double>(head.length() * heads);
+    if (traffic_) count_views(task);
     attend(task, {task.kv_head * query.group + i * heads, heads});
+  }
+}
+
+void FetchStage::count_views(const Task& task) const {
+  const std::span<const PageView> pages = task.head().pages();
+  size_t page = 0;
+  for (const PageView& view : task.w.views) {
+    while (pages[page].k != view.k) ++page;
+    traffic_->read += page_traffic(task.head(), page);
   }
 }
 

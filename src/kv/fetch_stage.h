@@ -17,6 +17,7 @@
 #include "kv/attend_layer.h"
 #include "kv/fetch/fetch_policy.h"
 #include "kv/rope.h"
+#include "kv/traffic.h"
 
 namespace fathom::kv {
 
@@ -43,6 +44,8 @@ class FetchStage {
 
   const FetchAccount& account() const { return account_; }
   void reset_account() { account_ = {}; }
+  // See Attender::count().
+  void count(Traffic* traffic) { traffic_ = traffic; }
 
  private:
   // Consecutive queries of one sequence.
@@ -92,6 +95,7 @@ class FetchStage {
   void answer(const Task& task);
   void observe(const Task& task);
   void attend(const Task& task, Heads heads);
+  void count_views(const Task& task) const;
 
   ThreadPool& pool_;
   const kernel::Kernels& kernels_;
@@ -110,6 +114,7 @@ class FetchStage {
   std::vector<Table> tables_;
   const InverseRotations* rotations_ = nullptr;  // of the layer
   FetchAccount account_;
+  Traffic* traffic_ = nullptr;
 };
 
 }  // namespace fathom::kv

@@ -26,6 +26,10 @@ size_t bytes_of(const LayerWeights& w) {
 
 }  // namespace
 
+size_t Weights::step_bytes() const {
+  return bytes() - (output.rows() > 0 ? embedding.bytes() : 0);
+}
+
 size_t Weights::bytes() const {
   size_t total = embedding.bytes() + output.bytes() + output_norm.bytes();
   for (const LayerWeights& layer : layers) total += bytes_of(layer);

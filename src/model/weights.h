@@ -44,6 +44,8 @@ struct Weights {
   std::vector<LayerWeights> layers;
 
   size_t bytes() const;
+  // What a step of one token reads of them: all but the embedding where the output is another.
+  size_t step_bytes() const;
 };
 
 // Reads tensors by name with the shapes the model needs. Throws Error(kBadFile) naming the tensor.

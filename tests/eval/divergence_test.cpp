@@ -34,6 +34,22 @@ TEST(CompareLogits, IsZeroForEqualLogitsHoweverExtreme) {
   EXPECT_NEAR(compare_logits(p, shifted, 1).kl, 0, 1e-9);
 }
 
+TEST(CompareLogits, CountsWhatBothFindLikely) {
+  std::vector<float> p(40), q(40);
+  for (size_t i = 0; i < 40; ++i) p[i] = q[i] = -float(i);
+  EXPECT_EQ(compare_logits(p, q, 0).top10, 1);
+  EXPECT_FALSE(compare_logits(p, q, 0).close) << "1 nat apart";
+  std::swap(q[9], q[10]);  // the tenth and the eleventh
+  EXPECT_DOUBLE_EQ(compare_logits(p, q, 0).top10, 0.9);
+  for (size_t i = 0; i < 40; ++i) q[i] = float(i);
+  EXPECT_EQ(compare_logits(p, q, 0).top10, 0);
+  p[1] = -0.5f;
+  EXPECT_TRUE(compare_logits(p, q, 0).close);
+  const std::vector<float> equal(40, 1.0f);
+  EXPECT_EQ(compare_logits(equal, equal, 0).top10, 1) << "ties go to the lowest ids";
+  EXPECT_EQ(compare_logits({p.data(), 3}, {q.data(), 3}, 0).top10, 1) << "of three tokens, three";
+}
+
 std::shared_ptr<engine::Engine> load(size_t batch) {
   ModelOptions options;
   options.threads = 1;

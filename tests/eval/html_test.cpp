@@ -77,6 +77,9 @@ CostLine timed(const std::string& policy, double factor) {
   c.warm_seconds = 0.1;
   c.step_seconds = c.step_p99 = 0.001 * factor;
   c.kv_bytes = c.peak_kv_bytes = static_cast<size_t>(1e6 * factor);
+  c.moved_bytes = static_cast<size_t>(5e5 * factor);
+  c.weight_bytes = 1000;
+  c.depths = {{256, 0.0005 * factor, 1000}};
   return c;
 }
 
@@ -122,8 +125,8 @@ TEST(ReportPage, IsWellFormedAndSelfContained) {
     EXPECT_EQ(page.find(outside), std::string::npos) << outside;
   }
   EXPECT_THAT(page, HasSubstr("prefers-color-scheme: dark"));
-  for (const char* id :
-       {"frontier", "policies", "needles", "tasks", "predictions", "checks", "methods", "how"}) {
+  for (const char* id : {"frontier", "policies", "depths", "needles", "tasks", "predictions",
+                         "checks", "methods", "how"}) {
     EXPECT_THAT(page, HasSubstr(fmt::format("<section id=\"{}\">", id)));
   }
 }
@@ -197,6 +200,13 @@ TEST(Costs, AreMediansAtTheLongestLength) {
   EXPECT_DOUBLE_EQ(s->first_token_seconds, 1.0);
   EXPECT_DOUBLE_EQ(s->first_token_most, 1.5);
   EXPECT_DOUBLE_EQ(s->decode_speed(), 500);
+  EXPECT_DOUBLE_EQ(s->moved_bytes, 1e6);
+  ASSERT_EQ(s->depths.size(), 3u) << "of all lengths";
+  EXPECT_EQ(s->depths[0].depth, 256u);
+  EXPECT_DOUBLE_EQ(s->depths[0].step_seconds, 0.00125) << "of 0.0005, 0.001, 0.0015 and 0.0045";
+  EXPECT_EQ(s->depths[1].depth, 512u);
+  EXPECT_EQ(s->depths[2].depth, 1024u);
+  EXPECT_DOUBLE_EQ(s->depths[2].step_seconds, 0.002);
   EXPECT_FALSE(summarize_costs(lines, "b"));
   EXPECT_EQ(cost_line(parse_costs(cost_line(lines[0]), "x").at(0)), cost_line(lines[0]));
   EXPECT_THROW(parse_costs("{\"policy\":\"a\",\"length\":0}", "x"), Error);

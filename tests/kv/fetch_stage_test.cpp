@@ -12,35 +12,15 @@
 #include "kv/replay/fetch_layer.h"
 #include "kv/store/plain.h"
 #include "support/kv_layer.h"
+#include "support/layer_text.h"
 
 namespace fathom::kv {
 namespace {
 
 using kernel::KvFormat;
 
-constexpr size_t kHeads = 4, kKvHeads = 2, kDim = 16;
-
-struct Text {
-  size_t tokens;
-  std::vector<float> q, k, v;
-  Text(size_t n, uint64_t seed)
-      : tokens(n), q(n * kHeads * kDim), k(n * kKvHeads * kDim), v(n * kKvHeads * kDim) {
-    std::mt19937_64 rng(seed);
-    std::normal_distribution<float> normal;
-    for (std::vector<float>* x : {&q, &k, &v}) {
-      for (float& value : *x) value = normal(rng);
-    }
-  }
-  // Keys or values of one kv head, [tokens][kDim].
-  std::vector<float> rows(const std::vector<float>& from, size_t kv_head) const {
-    std::vector<float> out;
-    for (size_t t = 0; t < tokens; ++t) {
-      const float* row = &from[(t * kKvHeads + kv_head) * kDim];
-      out.insert(out.end(), row, row + kDim);
-    }
-    return out;
-  }
-};
+using Text = test::LayerText;
+constexpr size_t kHeads = Text::kHeads, kKvHeads = Text::kKvHeads, kDim = Text::kDim;
 
 std::shared_ptr<const FetchPolicy> policy(std::string_view line) {
   return make_policy(parse_policy(line), KvFormat::kF32).fetch;
@@ -61,13 +41,7 @@ Result run(const Text& text, std::shared_ptr<const FetchPolicy> fetch, size_t pr
   for (size_t at = 0; at < text.tokens;) {
     const size_t n = at == 0 ? prompt : 1;
     cache.extend(n);
-    const AttendLayer layer{0,
-                            kHeads,
-                            &text.q[at * kHeads * kDim],
-                            &text.k[at * kKvHeads * kDim],
-                            &text.v[at * kKvHeads * kDim],
-                            &result.out[at * kHeads * kDim],
-                            0.25f};
+    const AttendLayer layer = text.step(at, result.out.data());
     const SequenceRows rows{&cache, 0, n};
     attender.run(layer, {&rows, 1});
     at += n;

@@ -11,13 +11,15 @@
 #include "kv/replay/attend_lists.h"
 #include "kv/store/coded.h"
 #include "kv/store/plain.h"
+#include "support/layer_text.h"
 
 namespace fathom::kv {
 namespace {
 
 using kernel::KvFormat;
 
-constexpr size_t kHeads = 4, kKvHeads = 2, kDim = 16;
+using Text = test::LayerText;
+constexpr size_t kHeads = Text::kHeads, kKvHeads = Text::kKvHeads, kDim = Text::kDim;
 
 // Lists made by a function of (query head, block, end of the block's queries).
 class MadeUp final : public PrefillPolicy {
@@ -39,19 +41,6 @@ class MadeUp final : public PrefillPolicy {
   Make make_;
 };
 
-struct Text {
-  size_t tokens;
-  std::vector<float> q, k, v;
-  Text(size_t n, uint64_t seed)
-      : tokens(n), q(n * kHeads * kDim), k(n * kKvHeads * kDim), v(n * kKvHeads * kDim) {
-    std::mt19937_64 rng(seed);
-    std::normal_distribution<float> normal;
-    for (std::vector<float>* x : {&q, &k, &v}) {
-      for (float& value : *x) value = normal(rng);
-    }
-  }
-};
-
 std::vector<float> run(const Text& text, std::shared_ptr<const PrefillPolicy> policy, size_t chunk,
                        int32_t window = 0) {
   ThreadPool pool(3);
@@ -62,15 +51,8 @@ std::vector<float> run(const Text& text, std::shared_ptr<const PrefillPolicy> po
   for (size_t at = 0; at < text.tokens;) {
     const size_t n = std::min(chunk, text.tokens - at);
     cache.extend(n);
-    const AttendLayer layer{0,
-                            kHeads,
-                            &text.q[at * kHeads * kDim],
-                            &text.k[at * kKvHeads * kDim],
-                            &text.v[at * kKvHeads * kDim],
-                            &out[at * kHeads * kDim],
-                            0.25f,
-                            0,
-                            window};
+    AttendLayer layer = text.step(at, out.data());
+    layer.window = window;
     const SequenceRows rows{&cache, 0, n};
     attender.run(layer, {&rows, 1});
     at += n;

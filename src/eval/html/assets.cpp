@@ -72,6 +72,9 @@ pre { background: var(--card); border: 1px solid var(--line); border-radius: 10p
 .charts.dim .pt { opacity: .14; }
 .charts.dim .pt.hot { opacity: 1; }
 .charts.dim .pt.hot .bar { opacity: .9; }
+.wide { grid-column: 1 / -1; }
+.run { fill: none; stroke: var(--c); stroke-width: 1.7; }
+.f-control .run { stroke: var(--control); stroke-dasharray: 3 3; }
 .mark { width: 16px; height: 16px; vertical-align: -3px; margin-right: 6px; flex: none; }
 .legend { display: flex; flex-wrap: wrap; gap: 6px 18px; margin: 14px 2px 0; font-size: .88rem;
           color: var(--soft); }
@@ -89,7 +92,7 @@ th[aria-sort=descending]::after { content: " ▼"; font-size: .7em; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td small { color: var(--soft); font-size: .82em; }
 td.first, th.first { position: sticky; left: 0; background: var(--card); z-index: 1; }
-td.first { min-width: 190px; max-width: 330px; overflow-wrap: anywhere; }
+td.first { min-width: 230px; max-width: 330px; overflow-wrap: anywhere; }
 td.first .row { display: flex; align-items: center; }
 td.first .no { color: var(--soft); min-width: 1.9em; font-variant-numeric: tabular-nums; }
 tbody tr:hover td { background: var(--cell); }
@@ -152,12 +155,12 @@ for (const head of document.querySelectorAll('th.s')) {
     if (e.key === 'Enter' || e.key === ' ') { e.preventDefault(); sort(); }
   });
 }
-const charts = document.querySelector('.charts');
 const light = (number) => {
-  if (!charts) return;
-  charts.classList.toggle('dim', number !== undefined);
-  for (const p of charts.querySelectorAll('.pt')) {
-    p.classList.toggle('hot', p.dataset.p === number);
+  for (const charts of document.querySelectorAll('.charts')) {
+    charts.classList.toggle('dim', number !== undefined);
+    for (const p of charts.querySelectorAll('.pt')) {
+      p.classList.toggle('hot', p.dataset.p === number);
+    }
   }
 };
 for (const e of document.querySelectorAll('tr[data-p], .charts .pt')) {

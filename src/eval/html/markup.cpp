@@ -73,6 +73,17 @@ std::string text_cell(std::string_view text, std::string_view classes) {
   return fmt::format("<td class=\"{}\">{}</td>", classes, escape(text));
 }
 
+std::string empty_cell() { return "<td class=\"n soft\" data-v=\"-1\">–</td>"; }
+
+std::string table(const std::vector<Head>& heads, const std::string& rows) {
+  std::string out = "<div class=\"scroll\"><table><thead><tr>";
+  for (size_t i = 0; i < heads.size(); ++i) {
+    out += fmt::format("<th class=\"s {} {}\" title=\"{}\">{}</th>", heads[i].number ? "n" : "",
+                       i == 0 ? "first" : "", escape(heads[i].hint), escape(heads[i].text));
+  }
+  return out + "</tr></thead><tbody>\n" + rows + "</tbody></table></div>\n";
+}
+
 std::string section(std::string_view id, std::string_view title, std::string_view introduction,
                     const std::string& body) {
   std::string out = fmt::format("<section id=\"{}\">\n<h2>{}</h2>\n", id, escape(title));

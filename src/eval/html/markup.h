@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "eval/statistics.h"
 
@@ -23,6 +24,15 @@ std::string bytes(double n);                   // "1.5 MiB"
 // A cell of a sortable table: what is shown, and what it is sorted by.
 std::string cell(const std::string& shown, double sort_by, std::string_view classes = "");
 std::string text_cell(std::string_view text, std::string_view classes = "");
+std::string empty_cell();
+
+// A sortable table that scrolls by itself; rows are markup.
+struct Head {
+  const char* text;
+  const char* hint = "";
+  bool number = true;
+};
+std::string table(const std::vector<Head>& heads, const std::string& rows);
 
 // <section> with a heading and an introduction, both plain text; the body is markup.
 std::string section(std::string_view id, std::string_view title, std::string_view introduction,

@@ -10,22 +10,7 @@
 namespace fathom::eval::html {
 namespace {
 
-struct Head {
-  const char* text;
-  const char* hint = "";
-  bool number = true;
-};
-
-std::string table(const std::vector<Head>& heads, const std::string& rows) {
-  std::string out = "<div class=\"scroll\"><table><thead><tr>";
-  for (size_t i = 0; i < heads.size(); ++i) {
-    out += fmt::format("<th class=\"s {} {}\" title=\"{}\">{}</th>", heads[i].number ? "n" : "",
-                       i == 0 ? "first" : "", escape(heads[i].hint), escape(heads[i].text));
-  }
-  return out + "</tr></thead><tbody>\n" + rows + "</tbody></table></div>\n";
-}
-
-const std::string kNothing = "<td class=\"n soft\" data-v=\"-1\">–</td>";
+const std::string kNothing = empty_cell();
 
 std::string mark_of(const Report& report, size_t axis, size_t policy) {
   if (axis >= report.frontiers.size()) return "";
@@ -49,7 +34,7 @@ std::string times(double value, double reference) {
 std::string cost_cells(const Report& report, size_t i) {
   const auto& c = report.policies[i].measured;
   const auto& first = report.policies[0].measured;
-  if (!c || !first) return kNothing + kNothing + kNothing + kNothing;
+  if (!c || !first) return kNothing + kNothing + kNothing + kNothing + kNothing;
   return cell(fmt::format("{} {}{}", bytes(c->kv_bytes), times(c->kv_bytes, first->kv_bytes),
                           mark_of(report, 0, i)),
               c->kv_bytes) +
@@ -60,6 +45,11 @@ std::string cost_cells(const Report& report, size_t i) {
          cell(fmt::format("{} {}{}", seconds(c->step_seconds),
                           times(c->step_seconds, first->step_seconds), mark_of(report, 2, i)),
               c->step_seconds) +
+         (c->moved_bytes > 0 && first->moved_bytes > 0
+              ? cell(fmt::format("{} {}", bytes(c->moved_bytes),
+                                 times(c->moved_bytes, first->moved_bytes)),
+                     c->moved_bytes)
+              : kNothing) +
          cell(fmt::format("{:.0f} <small>{:.0f}</small>", 100 * c->prompt_read, 100 * c->keys_read),
               c->prompt_read * c->keys_read);
 }
@@ -182,6 +172,8 @@ std::string policy_table(const Report& report) {
              {"cache", "bytes after decoding, and relative to (1)"},
              {"first token", "median, nothing cached"},
              {"a token", "median time of a decoded token"},
+             {"moved a token",
+              "bytes of the cache that a decoded token reads, looks at to choose, and writes"},
              {"read, %", "of the pairs of the prompt, and of the keys when decoding"},
              {"gold kept, %", "of what the answers need, and how much of it steps read"}},
             rows);
@@ -258,6 +250,7 @@ std::string prose_tables(const Report& report) {
                  d.kl.value);
     rows += cell(fmt::format("{:.2g}", d.kl_p99), d.kl_p99);
     rows += cell(percent(d.same_top.value), d.same_top.value);
+    rows += cell(percent(d.top10.value), d.top10.value);
     rows += cell(fmt::format("{:.2f}", d.perplexity()), d.perplexity());
     rows += cell(fmt::format("{:+.4f} <small>{:+.3f} to {:+.3f}</small>", d.nll_difference.value,
                              d.nll_difference.interval.low, d.nll_difference.interval.high),
@@ -283,6 +276,9 @@ std::string prose_tables(const Report& report) {
                         {"KL", "mean, nats, with a 95 % interval over windows"},
                         {"p99", "of single tokens"},
                         {"same top, %", "both find the same token most likely"},
+                        {"top 10, %",
+                         "share of dense attention's ten likeliest tokens among the "
+                         "policy's ten"},
                         {"perplexity"},
                         {"ln PPL", "difference, 95 % interval over windows"},
                         {"mass, %", "of dense attention's weights on the tokens that are read"},
