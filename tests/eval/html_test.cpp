@@ -8,6 +8,7 @@
 #include "eval/html/markup.h"
 #include "eval/html/page.h"
 #include "eval/html/sections.h"
+#include "made_report.h"
 #include "support/shared_data.h"
 
 namespace fathom::eval {
@@ -16,8 +17,9 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr const char* kHostile =
-    "</script><script>alert(1)</script>\"'&<img src=x onerror=y>\x01\xFF";
+using test::kHostile;
+using test::made_report;
+using test::timed;
 
 TEST(Escape, LeavesNothingThatMarkupReads) {
   const std::string e = html::escape(kHostile);
@@ -51,73 +53,9 @@ std::string wrong_nesting(const std::string& page) {
   return open.empty() ? "" : "<" + open.back() + "> stays open";
 }
 
-ResultLine answered(const std::string& policy, const std::string& task, int i, double score) {
-  ResultLine l;
-  l.model = kHostile;
-  l.policy = policy;
-  l.mode = "multi-request";
-  l.suite = "needle";
-  l.task = task;
-  l.id = task + std::to_string(i);
-  l.length = 1024;
-  l.depth = 0.1 * (i % 10);
-  l.result.score = score;
-  l.result.gold_kept = score;
-  l.result.gold_layers = score;
-  l.result.chosen = score > 0;
-  l.result.choices = 8;
-  return l;
-}
-
-CostLine timed(const std::string& policy, double factor) {
-  CostLine c;
-  c.policy = policy;
-  c.length = 1024;
-  c.first_token_seconds = 0.5 * factor;
-  c.warm_seconds = 0.1;
-  c.step_seconds = c.step_p99 = 0.001 * factor;
-  c.kv_bytes = c.peak_kv_bytes = static_cast<size_t>(1e6 * factor);
-  c.moved_bytes = static_cast<size_t>(5e5 * factor);
-  c.weight_bytes = 1000;
-  c.depths = {{256, 0.0005 * factor, 1000}};
-  return c;
-}
-
-struct Made {
-  std::vector<ResultLine> lines;
-  std::vector<ProseLine> prose;
-  std::vector<CostLine> costs;
-  Report report() const { return make_report({lines, prose, costs}); }
-};
-
-Made made() {
-  Made m;
-  const std::string policies[] = {"prefill=dense keep=all store=f32 fetch=all",
-                                  "prefill=dense keep=snapkv(budget=64) store=f32 fetch=all",
-                                  kHostile};
-  for (size_t p = 0; p < 3; ++p) {
-    for (int i = 0; i < 40; ++i) {
-      m.lines.push_back(answered(policies[p], "needle", i, i % 10 != 0 && p != 1 ? 1 : 0));
-      if (p == 0) m.lines.push_back(answered(policies[p], kHostile, i, 0));
-    }
-    m.costs.push_back(timed(policies[p], p == 0 ? 1 : 0.25 * double(p)));
-    ProseLine l;
-    l.policy = policies[p];
-    l.reference = policies[0];
-    l.positions = "decode";
-    l.text = kHostile;
-    l.result.windows = 3;
-    if (p > 0) m.prose.push_back(l);
-  }
-  ResultLine check = answered(policies[0], "needle", 0, 1);
-  check.mode = kClosedBook;
-  m.lines.push_back(check);
-  return m;
-}
-
 TEST(ReportPage, IsWellFormedAndSelfContained) {
   const nlohmann::ordered_json run = {{"model", kHostile}, {"command", kHostile}, {"cpu", "c"}};
-  const std::string page = report_page(made().report(), run);
+  const std::string page = report_page(made_report(), run);
   EXPECT_EQ(wrong_nesting(page), "");
   EXPECT_THAT(page, Not(HasSubstr("alert(1)</script>")));
   EXPECT_THAT(page, Not(HasSubstr("<img")));
@@ -133,13 +71,13 @@ TEST(ReportPage, IsWellFormedAndSelfContained) {
 
 TEST(ReportPage, ShowsWhatIsThere) {
   EXPECT_EQ(wrong_nesting(report_page(make_report({}), {})), "");
-  const std::string page = report_page(made().report(), {});
+  const std::string page = report_page(made_report(), {});
   EXPECT_THAT(page, HasSubstr("keep=snapkv(budget=64)"));
   EXPECT_THAT(page, HasSubstr("1 tasks and lengths that this model cannot do"));
 }
 
 TEST(Report, RanksOnlyWhatTheFirstPolicyCanDo) {
-  const Report r = made().report();
+  const Report r = made_report();
   ASSERT_EQ(r.policies.size(), 3u);
   EXPECT_EQ(r.policies[0].counted, 1u);  // the needle; the hostile task is beyond it
   EXPECT_DOUBLE_EQ(r.policies[0].mean.value, 0.9);
@@ -152,7 +90,7 @@ TEST(Report, RanksOnlyWhatTheFirstPolicyCanDo) {
 }
 
 TEST(Report, PutsPoliciesOnTheFrontierOrBehindOthers) {
-  const Report r = made().report();
+  const Report r = made_report();
   using Place = Frontier::Place;
   for (const Frontier& f : r.frontiers) {
     // The cheapest knows nothing but costs least; the third is as good as the first for half.
