@@ -59,13 +59,20 @@ class GoldScorer final : public kv::Scorer {
   std::shared_ptr<const Marks> marks_;
 };
 
-constexpr size_t kPage = 64;
+struct ControlPages {
+  size_t budget, page;  // keys
+  bool oracle;
+  uint64_t seed;
+};
 
 // Pages by lot, or those with most attention; the last one is always read.
 class ControlIndex final : public kv::FetchIndex {
  public:
-  ControlIndex(size_t budget, bool oracle, uint64_t seed)
-      : pages_(std::max<size_t>(1, budget / kPage)), oracle_(oracle), seed_(seed) {}
+  explicit ControlIndex(const ControlPages& pages)
+      : page_(pages.page),
+        pages_(std::max<size_t>(1, pages.budget / page_)),
+        oracle_(pages.oracle),
+        seed_(pages.seed) {}
 
   std::unique_ptr<FetchIndex> clone() const override {
     return std::make_unique<ControlIndex>(*this);
@@ -79,10 +86,10 @@ class ControlIndex final : public kv::FetchIndex {
   }
   void select(const HeadView& head, const kv::QueryView& query, std::span<const float>,
               std::span<Runs> runs) override {
-    std::vector<float> scores((head.tokens + kPage - 1) / kPage);
+    std::vector<float> scores((head.tokens + page_ - 1) / page_);
     if (oracle_) {
       const std::vector<float> weights = keys_.weights(head, query);
-      for (size_t i = 0; i < weights.size(); ++i) scores[i / kPage] += weights[i];
+      for (size_t i = 0; i < weights.size(); ++i) scores[i / page_] += weights[i];
     } else {
       for (size_t p = 0; p < scores.size(); ++p) {
         scores[p] = lot(seed_ + head.tokens, head.layer, head.kv_head, p);
@@ -90,12 +97,12 @@ class ControlIndex final : public kv::FetchIndex {
     }
     kv::choose_blocks(scores, {pages_, 0, 1}, best_, chosen_);
     runs[0].clear();
-    kv::add_blocks(chosen_, kPage, head.tokens, runs[0]);
+    kv::add_blocks(chosen_, page_, head.tokens, runs[0]);
   }
   size_t bytes() const override { return keys_.bytes(); }
 
  private:
-  size_t pages_;
+  size_t page_, pages_;
   bool oracle_;
   uint64_t seed_;
   KeyCopy keys_;
@@ -105,22 +112,21 @@ class ControlIndex final : public kv::FetchIndex {
 
 class ControlFetch final : public kv::FetchPolicy {
  public:
-  ControlFetch(size_t budget, bool oracle, uint64_t seed)
-      : budget_(budget), oracle_(oracle), seed_(seed) {}
+  explicit ControlFetch(const ControlPages& pages) : pages_(pages) {}
   std::unique_ptr<kv::FetchIndex> make_index() const override {
-    return std::make_unique<ControlIndex>(budget_, oracle_, seed_);
+    return std::make_unique<ControlIndex>(pages_);
   }
 
  private:
-  size_t budget_;
-  bool oracle_;
-  uint64_t seed_;
+  ControlPages pages_;
 };
 
 constexpr kv::ParameterInfo kParameters[] = {
     {"budget", "256", "", 1, 1e9, "tokens of each kv head"},
     {"seed", "1", "", 0, 1e9, "of the lot"},
+    {"page", "64", "", 1, 4096, "keys that are drawn together; fetch only"},
 };
+constexpr size_t kKeepParameters = 2;  // the first of them
 
 // Controls of a line, taken out of it.
 struct ControlLine {
@@ -178,6 +184,7 @@ kv::MethodInfo control_info(Stage stage, std::string_view name) {
   info.stage = stage;
   info.name = name;
   info.parameters = kParameters;
+  if (stage == Stage::kKeep) info.parameters = info.parameters.first(kKeepParameters);
   return info;
 }
 
@@ -210,8 +217,8 @@ kv::Policy make_control_policy(std::string_view line, kernel::KvFormat native,
   if (!c.fetch.empty()) {
     const kv::MethodInfo info = control_info(Stage::kFetch, c.fetch);
     const Parameters p(info, c.fetch_parameters, "--kv");
-    policy.fetch =
-        std::make_unique<ControlFetch>(p.count("budget"), c.fetch == "oracle", p.count("seed"));
+    policy.fetch = std::make_unique<ControlFetch>(
+        ControlPages{p.count("budget"), p.count("page"), c.fetch == "oracle", p.count("seed")});
     rename_stage(policy.line, "fetch", p.line());
   }
   return policy;

@@ -2,7 +2,7 @@
 //
 //   keep=random(budget=N)   tokens drawn by lot; the floor of eviction
 //   keep=gold(budget=N)     what the answers need, and the newest tokens; the ceiling of eviction
-//   fetch=random(budget=N)  pages drawn by lot at every step
+//   fetch=random(budget=N)  pages (page=64) drawn by lot at every step
 //   fetch=oracle(budget=N)  the pages that hold most of the step's attention; reads every key to
 //                           find them, so it saves nothing
 //

@@ -142,7 +142,7 @@ struct WindowScores {
   std::vector<double> recalls;
 };
 
-constexpr size_t kRecallEvery = 8;  // steps
+constexpr size_t kRecallEvery = 7;  // steps; shares no factor with the intervals of policies
 
 // Where scoring begins.
 size_t first_scored(const ForcedText& window, const DivergenceOptions& options) {

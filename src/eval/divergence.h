@@ -57,7 +57,7 @@ struct Divergence {
   double delta_p_rms = 0;           // of the true token's probability
   double reference_perplexity = 0;  // perplexities: of windows' mean ln p
   // Share of the reference's attention weights (its own queries) that lies on the tokens which the
-  // other reads, mean over heads, layers without a window and every eighth scored step. Not of
+  // other reads, mean over heads, layers without a window and every seventh scored step. Not of
   // kPrefill.
   std::optional<Estimate> mass_recall;
 

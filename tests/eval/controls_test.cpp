@@ -143,7 +143,7 @@ TEST(ControlLines, AreToldFromTheRegistrys) {
   EXPECT_EQ(full_line("keep=random(budget=64)", native),
             "prefill=dense keep=random(budget=64,seed=1) store=f16 fetch=all");
   EXPECT_EQ(full_line("store=f32 fetch=oracle", native),
-            "prefill=dense keep=all store=f32 fetch=oracle(budget=256,seed=1)");
+            "prefill=dense keep=all store=f32 fetch=oracle(budget=256,seed=1,page=64)");
   EXPECT_TRUE(is_control("keep=gold(budget=4) store=f32"));
   EXPECT_FALSE(is_control("keep=snapkv(budget=4)"));
   EXPECT_THROW(full_line("keep=random(budgte=64)", native), Error);
