@@ -1,22 +1,29 @@
 // What reading and writing cost at lengths that are too long to measure.
 //
-// Reading n tokens takes a n + b n^2 seconds: matrices for every token, attention for every pair.
-// A step behind n tokens takes c + d n. Both hold for policies whose budgets are shares of the
-// length, as long as the share of pairs that they read does not change with it. Measured at two
-// lengths; noise only ever adds time, so the least of several measurements counts, and b and d are
-// at most twice those of dense attention: no method that reads less takes longer for a pair than
-// that.
+// Attention is timed apart from the rest. Reading n tokens takes a n seconds for the rest and
+// b n + c n^2 for attention; a step behind n tokens r for the rest and s + t n for attention. That
+// holds for policies whose budgets are shares of the length, as long as the share of pairs that
+// they read does not change with it; what KEEP does beside attention counts as rest. Measured at
+// two lengths; noise only ever adds time, so the least of several measurements counts, and c and t
+// are at most twice those of dense attention: no method that reads less takes longer for a pair
+// than that.
 #pragma once
 
 #include <cstddef>
 #include <map>
+#include <optional>
 
 namespace fathom::eval {
 
+struct TimedPart {
+  double seconds = 0;    // all of it
+  double attention = 0;  // seconds of these
+};
+
 class CostModel {
  public:
-  void add_read(size_t tokens, double seconds);
-  void add_step(size_t depth, double seconds);
+  void add_read(size_t tokens, const TimedPart& took);
+  void add_step(size_t depth, const TimedPart& took);
   void merge(const CostModel& other);
 
   // REQUIRES: something was added of each kind, to `dense` too.
@@ -26,7 +33,10 @@ class CostModel {
   double step_seconds(size_t depth) const { return step_seconds(depth, *this); }
 
  private:
-  std::map<size_t, double> reads_, steps_;  // by length
+  using ByLength = std::map<size_t, double>;
+  std::optional<double> rest_of_token_, rest_of_step_;
+  ByLength reads_;  // attention's seconds a token
+  ByLength steps_;  // attention's seconds
 };
 
 }  // namespace fathom::eval

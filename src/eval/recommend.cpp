@@ -189,7 +189,7 @@ class Search {
     const Trial trial = run_trial(reference, *dense, nullptr, [&] { return tick(); });
     if (!trial.finished) return 0;
     const double read = trial.cost.read_seconds(reference.first());
-    reads.add_read(reference.first(), read);
+    reads.merge(trial.cost);
     return std::chrono::duration<double>(Clock::now() - begun).count() - read;
   }
 

@@ -30,6 +30,33 @@ double typical(std::vector<double> v) {
   return *at;
 }
 
+// A stretch of work on an engine, with attention apart.
+class Timer {
+ public:
+  explicit Timer(Engine& engine) : attender_(engine.runner().attender()) {
+    attender_.reset_account();
+  }
+  TimedPart took() const { return {seconds_since(start_), attender_.seconds()}; }
+
+ private:
+  kv::Attender& attender_;
+  Clock::time_point start_ = Clock::now();
+};
+
+// Steps of one token.
+struct Steps {
+  std::vector<double> attention, rest;
+
+  void add(const TimedPart& took) {
+    attention.push_back(took.attention);
+    rest.push_back(took.seconds - took.attention);
+  }
+  TimedPart all() const {
+    const double a = typical(attention);
+    return {typical(rest) + a, a};
+  }
+};
+
 // Whether tokens behind a prompt give the same in one step as one by one.
 bool steps_may_join(const Engine& engine) {
   return !engine.runner().policy().fetch && !engine.runner().policy().keep;
@@ -85,11 +112,11 @@ class TrialRun {
  private:
   bool read() {
     const std::span<const TokenId> text(window_.text);
-    const auto start = Clock::now();
+    const Timer timer(engine_);
     if (!read_part(engine_, cache_, text.first(reference_.first()), text.size(), go_on_)) {
       return false;
     }
-    out_.cost.add_read(reference_.first(), seconds_since(start));
+    out_.cost.add_read(reference_.first(), timer.took());
     score_part(engine_, cache_, text.subspan(reference_.first(), reference_.text_positions()),
                text.size(), [&](size_t at, size_t n, auto logits) {
                  compare(
@@ -104,16 +131,16 @@ class TrialRun {
     const std::span<const TokenId> facts(window_.facts);
     const size_t all = reference_.facts_positions();
     const size_t single = steps_may_join(engine_) ? std::min(all, kTimedSteps) : all;
-    std::vector<double> steps;
+    Steps steps;
     for (size_t i = 0; i < single; ++i) {
-      const auto start = Clock::now();
+      const Timer timer(engine_);
       const StepPart part{&cache_, facts.subspan(i, 1)};
       const std::span<const float> logits = runner_.step({&part, 1});
-      steps.push_back(seconds_since(start));
+      steps.add(timer.took());
       out_.facts.add(compare_logits(reference_.facts(i), logits, facts[i + 1]));
       if (!go_on_()) return false;
     }
-    out_.cost.add_step(window_.text.size(), typical(steps));
+    out_.cost.add_step(window_.text.size(), steps.all());
     score_part(engine_, cache_, facts.subspan(single, all - single), 0,
                [&](size_t at, size_t n, auto logits) {
                  compare(
@@ -145,16 +172,16 @@ void time_quarter(Engine& engine, const Window& window, CostModel& cost) {
   const std::span<const TokenId> text(window.text);
   const size_t n = quarter_of(window);
   kv::SequenceCache cache = engine.runner().new_cache();
-  auto start = Clock::now();
+  const Timer reading(engine);
   engine.runner().read(cache, text.first(n));
-  cost.add_read(n, seconds_since(start));
-  std::vector<double> steps;
+  cost.add_read(n, reading.took());
+  Steps steps;
   for (size_t i = 0; i < kShortSteps; ++i) {
-    start = Clock::now();
+    const Timer timer(engine);
     engine.runner().read(cache, text.subspan(n + i, 1));
-    steps.push_back(seconds_since(start));
+    steps.add(timer.took());
   }
-  cost.add_step(n, typical(steps));
+  cost.add_step(n, steps.all());
 }
 
 }  // namespace

@@ -5,48 +5,59 @@
 namespace fathom::eval {
 namespace {
 
-CostModel made_of(double token, double pair, double step, double key) {
-  CostModel m;
+struct Made {
+  double token, pair;  // of reading: the rest, attention
+  double step, key;    // of a step
+};
+CostModel made_of(const Made& m) {
+  CostModel out;
   for (const double n : {1000.0, 250.0}) {
-    m.add_read(size_t(n), token * n + pair * n * n);
-    m.add_step(size_t(n), step + key * n);
+    const double reading = m.pair * n * n, stepping = m.key * n;
+    out.add_read(size_t(n), {m.token * n + reading, reading});
+    out.add_step(size_t(n), {m.step + stepping, stepping});
   }
-  return m;
+  return out;
 }
+constexpr Made kDense = {1e-3, 1e-7, 0.01, 1e-6};
 
 TEST(CostModel, CarriesOnWhatItWasMadeOf) {
-  const CostModel m = made_of(1e-3, 1e-7, 0.01, 1e-6);
+  const CostModel m = made_of(kDense);
   EXPECT_NEAR(m.read_seconds(64000), 64 + 409.6, 1e-9);
   EXPECT_NEAR(m.step_seconds(64000), 0.074, 1e-12);
   EXPECT_NEAR(m.read_seconds(1000), 1.1, 1e-12) << "what was measured is given back";
 }
 
 TEST(CostModel, NoiseOnlyAddsTime) {
-  CostModel m = made_of(1e-3, 1e-7, 0.01, 1e-6);
-  m.add_read(1000, 5);
-  m.add_step(250, 1);
+  CostModel m = made_of(kDense), noisy;
+  noisy.add_read(1000, {5, 1});
+  noisy.add_step(250, {1, 0.5});
+  m.merge(noisy);
   EXPECT_NEAR(m.read_seconds(64000), 64 + 409.6, 1e-9);
   EXPECT_NEAR(m.step_seconds(64000), 0.074, 1e-12);
+  // Noise in the rest does not reach what grows with the length.
+  CostModel other = made_of(kDense);
+  for (const size_t n : {250, 1000}) other.add_step(n, {3.0 + double(n), double(n) * 1e-6});
+  EXPECT_NEAR(other.step_seconds(64000), 0.074, 1e-12);
 }
 
 TEST(CostModel, NeitherPartIsBelowZero) {
-  CostModel falling;  // a short text that took longer a token
-  falling.add_read(100, 1);
-  falling.add_read(1000, 2);
+  CostModel falling;  // a short text whose attention took longer a token
+  falling.add_read(100, {1, 1});
+  falling.add_read(1000, {2, 2});
   EXPECT_NEAR(falling.read_seconds(10000), 20, 1e-9);
   CostModel steep;
-  steep.add_read(500, 0.1);
-  steep.add_read(1000, 10);
+  steep.add_read(500, {0.1, 0.1});
+  steep.add_read(1000, {10, 10});
   EXPECT_NEAR(steep.read_seconds(10000), 1000, 1e-9) << "all of it for pairs";
 }
 
 TEST(CostModel, ASlopeIsAtMostTwiceThatOfDenseAttention) {
-  const CostModel dense = made_of(1e-3, 1e-7, 0.01, 1e-6), noisy = made_of(1e-3, 1e-5, 0.01, 1e-4);
+  const CostModel dense = made_of(kDense), noisy = made_of({1e-3, 1e-5, 0.01, 1e-4});
   EXPECT_NEAR(noisy.read_seconds(1000, dense), noisy.read_seconds(1000), 1e-9);
   // 11 s for 1,000 tokens, of which 0.2 s may be for pairs.
   EXPECT_NEAR(noisy.read_seconds(10000, dense), 10 * 10.8 + 100 * 0.2, 1e-9);
   EXPECT_NEAR(noisy.step_seconds(10000, dense), 0.11 + 9000 * 2e-6, 1e-9);
-  const CostModel sparse = made_of(1.2e-3, 1e-8, 0.01, 0);
+  const CostModel sparse = made_of({1.2e-3, 1e-8, 0.01, 0});
   EXPECT_NEAR(sparse.read_seconds(10000, dense), sparse.read_seconds(10000), 1e-9);
 }
 
