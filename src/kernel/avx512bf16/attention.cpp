@@ -1,4 +1,7 @@
 #include "kernel/generic/attention.h"
+
+#include <algorithm>
+
 #include "base/half.h"
 #include "kernel/avx512/simd.h"
 #include "kernel/avx512/tables.h"
@@ -95,15 +98,7 @@ FATHOM_INLINE ReadPlane open_plane(const AttendArgs& a, const PageView& page, Pl
 }
 
 template <int R>
-FATHOM_INLINE void score_rows(const PlainPairs& page, const uint32_t* q, size_t pairs, Ahead& ahead,
-                              float* scores) {
-  __m512 acc[R][4];
-  FATHOM_UNROLL
-  for (int r = 0; r < R; ++r) {
-    FATHOM_UNROLL
-    for (int j = 0; j < 4; ++j) acc[r][j] = _mm512_setzero_ps();
-  }
-  dot_lines<R, 4, 4>(page, 0, pairs, 0, {q, pairs}, ahead, acc);
+FATHOM_INLINE void store_scores(const __m512 (&acc)[R][4], float* scores) {
   FATHOM_UNROLL
   for (int r = 0; r < R; ++r) {
     FATHOM_UNROLL
@@ -154,25 +149,64 @@ FATHOM_INLINE void store_pairs(uint32_t* out, __m512 first, __m512 second) {
   _mm512_store_si512(out, reinterpret_cast<__m512i>(both));
 }
 
-// soften() for the common row: the whole page is seen, no soft cap, and the scores do not rise so
-// far above the reference that it has to move (kMaxLag). False where that is not so.
-FATHOM_INLINE bool soften_pairs(const AttendArgs& a, size_t row, float* scores, uint32_t* p,
-                                __m512& sum) {
-  const float reference = a.state.max[row];
-  __m512 s[4];
-  for (int j = 0; j < 4; ++j) s[j] = _mm512_loadu_ps(scores + 16 * j);
-  const __m512 top = _mm512_max_ps(_mm512_max_ps(s[0], s[1]), _mm512_max_ps(s[2], s[3]));
-  const __m512 limit = _mm512_set1_ps(reference + kMaxLag);
-  if (!(reference > -__builtin_inff()) || _mm512_cmp_ps_mask(top, limit, _CMP_GT_OQ)) return false;
+// Probabilities of a page's tokens under a reference, to `p` as pairs of BF16 or, where it is null,
+// to `scores`; added to the sum.
+FATHOM_INLINE void put_weights(__m512 (&s)[4], float reference, float* scores, uint32_t* p,
+                               __m512& sum) {
   const __m512 base = _mm512_set1_ps(reference);
+  FATHOM_UNROLL
   for (int j = 0; j < 4; ++j) s[j] = exp2_for_bf16(_mm512_sub_ps(s[j], base));
   if (p != nullptr) {
     store_pairs(p, s[0], s[1]);
     store_pairs(p + 16, s[2], s[3]);
   } else {
+    FATHOM_UNROLL
     for (int j = 0; j < 4; ++j) _mm512_storeu_ps(scores + 16 * j, s[j]);
   }
   sum = _mm512_add_ps(sum, _mm512_add_ps(_mm512_add_ps(s[0], s[1]), _mm512_add_ps(s[2], s[3])));
+}
+
+// Whether scores rise so far above the reference that it has to move (kMaxLag), or it is not yet.
+FATHOM_INLINE bool moves(const __m512 (&s)[4], float reference) {
+  const __m512 top = _mm512_max_ps(_mm512_max_ps(s[0], s[1]), _mm512_max_ps(s[2], s[3]));
+  return _mm512_cmp_ps_mask(top, _mm512_set1_ps(reference + kMaxLag), _CMP_NLE_UQ) != 0;
+}
+
+// soften() for the common row: the whole page is seen, no soft cap, and the reference stays. False
+// where that is not so.
+FATHOM_INLINE bool soften_pairs(const AttendArgs& a, size_t row, float* scores, uint32_t* p,
+                                __m512& sum) {
+  const float reference = a.state.max[row];
+  __m512 s[4];
+  for (int j = 0; j < 4; ++j) s[j] = _mm512_loadu_ps(scores + 16 * j);
+  if (moves(s, reference)) return false;
+  put_weights(s, reference, scores, p, sum);
+  return true;
+}
+
+// The same for a block of rows whose scores are still in registers.
+template <int R>
+FATHOM_INLINE bool soften_block(const AttendArgs& a, const PageView& page, const AttendScratch& s,
+                                size_t row, __m512 (&acc)[R][4], uint32_t* p) {
+  if (a.soft_cap != 0) return false;
+  bool slow = false;
+  FATHOM_UNROLL
+  for (int r = 0; r < R; ++r) {
+    slow |= visibility(a, page, a.positions[row + static_cast<size_t>(r)]) != Visibility::kAll;
+  }
+  if (slow) return false;
+  FATHOM_UNROLL
+  for (int r = 0; r < R; ++r) slow |= moves(acc[r], a.state.max[row + static_cast<size_t>(r)]);
+  if (slow) return false;
+  FATHOM_UNROLL
+  for (int r = 0; r < R; ++r) {
+    const size_t at = row + static_cast<size_t>(r);
+    float* sums = s.sums + at * AttendScratch::kSumLanes;
+    __m512 sum = _mm512_loadu_ps(sums);
+    put_weights(acc[r], a.state.max[at], s.scores + at * kPageTokens,
+                p ? p + static_cast<size_t>(r) * (kPageTokens / 2) : nullptr, sum);
+    _mm512_storeu_ps(sums, sum);
+  }
   return true;
 }
 
@@ -210,16 +244,13 @@ FATHOM_INLINE float query_factor(const AttendArgs& a) {
   return a.soft_cap > 0 ? a.scale : a.scale * kLog2E;
 }
 
+// Scores of coded keys.
 template <int R>
 FATHOM_INLINE void score_page(const AttendArgs& a, const ReadPlane& keys, const AttendScratch& s,
                               size_t row, Ahead& ahead) {
   const size_t pairs = (a.head_dim + 1) / 2;
   const uint32_t* q = reinterpret_cast<const uint32_t*>(s.q) + row * pairs;
   float* scores = s.scores + row * kPageTokens;
-  if (!is_coded(keys.format)) {
-    return score_rows<R>({static_cast<const uint32_t*>(keys.data), kPageTokens}, q, pairs, ahead,
-                         scores);
-  }
   const CodedPlane& p = keys.coded;
   if (p.layout.by_lane()) {
     return with_reader(keys, kPageTokens, [&](const auto& reader) FATHOM_LAMBDA_INLINE {
@@ -283,21 +314,48 @@ struct ReadPage {
   PageAhead ahead;
 };
 
+// Scores of plain keys, which stay in registers until they are probabilities, in `p` or, where it
+// is null, in s.scores. Where some row needs more than that, false: its block's scores are in
+// s.scores.
+template <int R>
+FATHOM_INLINE bool soften_products(const AttendArgs& a, const PageView& page, ReadPage& read,
+                                   const AttendScratch& s, size_t row, uint32_t* p) {
+  const size_t pairs = (a.head_dim + 1) / 2;
+  const uint32_t* q = reinterpret_cast<const uint32_t*>(s.q) + row * pairs;
+  __m512 acc[R][4];
+  FATHOM_UNROLL
+  for (int r = 0; r < R; ++r) {
+    FATHOM_UNROLL
+    for (int j = 0; j < 4; ++j) acc[r][j] = _mm512_setzero_ps();
+  }
+  const PlainPairs keys{static_cast<const uint32_t*>(read.keys.data), kPageTokens};
+  dot_lines<R, 4, 4>(keys, 0, pairs, 0, {q, pairs}, read.ahead.keys, acc);
+  if (soften_block<R>(a, page, s, row, acc, p)) return true;
+  store_scores<R>(acc, s.scores + row * kPageTokens);
+  return false;
+}
+
 template <int R>
 FATHOM_INLINE void attend_rows(const AttendArgs& a, const PageView& page, ReadPage& read,
                                const AttendScratch& s, size_t row) {
   if (!any_visible<R>(a, page, row)) return;
-  score_page<R>(a, read.keys, s, row, read.ahead.keys);
   float decay[R];
-  alignas(64) uint32_t p[R * kPageTokens / 2];
-  const bool fold = is_coded(read.values.format);
-  for (int r = 0; r < R; ++r) {
+  std::fill_n(decay, R, 1.0f);
+  alignas(64) uint32_t pairs[R * kPageTokens / 2];
+  uint32_t* p = is_coded(read.values.format) ? nullptr : pairs;
+  bool softened = false;
+  if (is_coded(read.keys.format)) {
+    score_page<R>(a, read.keys, s, row, read.ahead.keys);
+  } else {
+    softened = soften_products<R>(a, page, read, s, row, p);
+  }
+  for (int r = 0; r < R && !softened; ++r) {
     const size_t at = static_cast<size_t>(r);
     decay[r] = weights_of_row(a, page, row + at, s.scores + (row + at) * kPageTokens,
                               s.sums + (row + at) * AttendScratch::kSumLanes,
-                              fold ? nullptr : p + at * (kPageTokens / 2));
+                              p ? p + at * (kPageTokens / 2) : nullptr);
   }
-  weigh_page<R>(a, page, read.values, s, row, p, decay, read.ahead.values);
+  weigh_page<R>(a, page, read.values, s, row, pairs, decay, read.ahead.values);
 }
 
 // Spreads the requests for the next page over the pairs of lines of this one.
