@@ -23,7 +23,10 @@ struct AccountRange {
   AccountShare prefill_keys, prefill_queries;
   AccountShare kept;     // KEEP: tokens that are still there
   AccountShare fetched;  // FETCH: of the kept keys, those that steps of one token read
-  double bytes = 0;      // STORE: of what is kept
+  // STORE: bytes of the tokens that are kept, of those that all tokens here would take in full
+  // precision. Without what is empty of pages.
+  AccountShare stored;
+  double bytes = 0;  // of the cache, all pages in full
 };
 
 // What a format of the cache holds.

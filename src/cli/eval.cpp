@@ -78,6 +78,10 @@ void add_running(CLI::App& c, EvalArgs& args) {
   c.add_flag("--ungated", args.ungated,
              "Ask every policy everything, also what the first cannot answer")
       ->group(group);
+  c.add_flag("--explain", args.explain,
+             "Also show what each policy stands on, by position in a text of the longest length: "
+             "the attention computed, the tokens kept, their bytes, the keys read")
+      ->group(group);
   c.add_option("--repeat", args.repeat, "Timed runs of each policy and length; 0: none")
       ->group(group)
       ->capture_default_str();

@@ -41,6 +41,7 @@ std::string command_of(const EvalArgs& args) {
   if (args.controls > 0) add("--controls", std::to_string(args.controls));
   if (args.mode != "multi-request") add("--mode", args.mode);
   if (args.ungated) out += " --ungated";
+  if (args.explain) out += " --explain";
   if (args.repeat != 3) add("--repeat", std::to_string(args.repeat));
   add("--kv", args.model.kv);
   if (args.model.context > 0) add("--ctx", std::to_string(args.model.context));
@@ -97,7 +98,9 @@ int eval_report(const EvalArgs& args) {
   const Json run =
       fs::exists(path) ? Json::parse(engine::read_text_file(path), nullptr, false) : Json::object();
   if (!run.is_object()) throw bad_file(path, "is no JSON object");
-  show_report(with, eval::make_report({files.results, files.prose, files.costs, args.margin / 100}),
+  show_report(with,
+              eval::make_report(
+                  {files.results, files.prose, files.costs, args.margin / 100, files.accounts}),
               run);
   return 0;
 }

@@ -14,7 +14,8 @@ namespace fathom::cli {
 namespace {
 
 constexpr size_t kDefaultWindows = 10;
-constexpr size_t kLeastDepth = 128;  // tokens that decoding is timed behind
+constexpr size_t kLeastDepth = 128;     // tokens that decoding is timed behind
+constexpr size_t kExplainedSteps = 64;  // decoded
 
 class EvalRun {
  public:
@@ -34,7 +35,8 @@ class EvalRun {
     if (!run_all() && files_.results.empty() && files_.prose.empty()) return 130;
     progress_.clear();
     show_report(args_,
-                eval::make_report({files_.results, files_.prose, files_.costs, args_.margin / 100}),
+                eval::make_report({files_.results, files_.prose, files_.costs, args_.margin / 100,
+                                   files_.accounts}),
                 run_json(args_, *model_));
     return interrupted() ? 130 : 0;
   }
@@ -67,7 +69,7 @@ class EvalRun {
       if (!run_tasks(i)) return false;
       if (i == 0 && !run_checks()) return false;
     }
-    return run_prose() && run_costs();
+    return run_prose() && run_costs() && run_accounts();
   }
 
   struct Policy {
@@ -299,6 +301,32 @@ class EvalRun {
       }
     }
     return false;
+  }
+
+  // What every policy stands on, reading a text of the longest length.
+  bool run_accounts() {
+    if (!args_.explain) return true;
+    const std::set<size_t> lengths = timed_lengths(2 * kExplainedSteps);
+    if (lengths.empty()) return true;
+    const size_t read = std::min(*lengths.rbegin(), model_->context() - kExplainedSteps);
+    const auto text =
+        eval::prose_windows(*model_, eval_library(args_), args_.seed, read + kExplainedSteps, 1);
+    size_t done = 0;
+    for (const Policy& p : policies_) {
+      if (interrupted()) return false;
+      progress_({"explaining", done++, policies_.size(), "policies"});
+      if (explained(p.line, read)) continue;
+      const auto subject = eval::make_subject(*model_, p.typed, eval::Watch::kAccount);
+      files_.add(eval::make_account_line(model(), p.line, read,
+                                         eval::measure_account(subject, text[0].tokens, read)));
+    }
+    return true;
+  }
+
+  bool explained(const std::string& policy, size_t length) const {
+    return std::any_of(files_.accounts.begin(), files_.accounts.end(), [&](const auto& l) {
+      return l.policy == policy && l.length == length && l.model == model();
+    });
   }
 
   void require_room() const {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/memory.h"
 
@@ -45,13 +44,8 @@ class Picture {
         "", [](const AccountRange& r) { return r.prefill_queries; }, "by queries");
     row(
         "keep", [](const AccountRange& r) { return r.kept; }, kept());
-    const double most = densest();
     row(
-        "store",
-        [&](const AccountRange& r) {
-          return AccountShare{r.bytes, most * static_cast<double>(r.end - r.first)};
-        },
-        stores());
+        "store", [](const AccountRange& r) { return r.stored; }, stores());
     row(
         "fetch", [](const AccountRange& r) { return r.fetched; }, fetched());
     return out_ + "        █ all, · nothing, blank: nothing was there\n";
@@ -85,15 +79,6 @@ class Picture {
     return out + fmt::format(": {} to {} a head", grouped(a_.shortest), grouped(a_.longest));
   }
 
-  // Bytes a token of the range that takes most.
-  double densest() const {
-    double most = 0;
-    for (const AccountRange& r : a_.ranges) {
-      most = std::max(most, r.bytes / static_cast<double>(r.end - r.first));
-    }
-    return most;
-  }
-
   std::string stores() const {
     std::vector<std::string> parts;
     for (const AccountStore& s : a_.stores) {
@@ -114,29 +99,6 @@ class Picture {
   std::string out_;
 };
 
-Json range_json(const AccountRange& r) {
-  return {{"first", r.first},
-          {"end", r.end},
-          {"prefill_share_by_keys", r.prefill_keys.value()},
-          {"prefill_share_by_queries", r.prefill_queries.value()},
-          {"prefill_pairs", r.prefill_queries.part},
-          {"prefill_pairs_dense", r.prefill_queries.whole},
-          {"tokens_kept", r.kept.part},
-          {"tokens_dropped", r.kept.whole - r.kept.part},
-          {"keys_fetched", r.fetched.part},
-          {"keys_fetched_of", r.fetched.whole},
-          {"bytes", std::round(r.bytes)}};
-}
-
-Json choice_json(const AccountChoice& choice) {
-  Json shares = Json::array();
-  for (const AccountShare& range : choice.ranges) shares.push_back(range.value());
-  return {{"text_tokens", choice.text},
-          {"chosen_tokens", choice.chosen},
-          {"layers", choice.layers},
-          {"chosen_shares", shares}};
-}
-
 }  // namespace
 
 void add_explain(CLI::App& command, bool& explain) {
@@ -148,32 +110,6 @@ void add_explain(CLI::App& command, bool& explain) {
 std::string account_text(const Account& account) {
   if (account.ranges.empty()) return "";
   return Picture(account).text();
-}
-
-Json account_json(const Account& a) {
-  Json ranges = Json::array(), stores = Json::array();
-  for (const AccountRange& range : a.ranges) ranges.push_back(range_json(range));
-  for (const AccountStore& s : a.stores) {
-    stores.push_back({{"keys", s.keys},
-                      {"values", s.values},
-                      {"pages", s.pages},
-                      {"tokens", s.tokens},
-                      {"bytes", s.bytes}});
-  }
-  Json out = {{"kv", a.policy},
-              {"tokens", a.tokens},
-              {"heads", a.heads},
-              {"prefill_share", a.total.prefill_keys.value()},
-              {"kept_share", a.total.kept.value()},
-              {"kept_shortest_head", a.shortest},
-              {"kept_longest_head", a.longest},
-              {"fetched_share", a.total.fetched.value()},
-              {"steps", a.steps},
-              {"bytes", std::round(a.total.bytes)},
-              {"stores", stores},
-              {"ranges", ranges}};
-  if (a.choice.layers > 0) out["choice"] = choice_json(a.choice);
-  return out;
 }
 
 }  // namespace fathom::cli

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cli/terminal.h"
+#include "eval/account.h"
 
 namespace fathom::cli {
 
@@ -14,6 +15,6 @@ void add_explain(CLI::App& command, bool& explain);
 
 // A row of bars a stage, one bar a range of positions, and the numbers; ends with a line break.
 std::string account_text(const Account& account);
-Json account_json(const Account& account);
+using eval::account_json;
 
 }  // namespace fathom::cli

@@ -46,6 +46,8 @@ ResultFiles::ResultFiles(const std::string& folder, bool resume) {
       eval::parse_results(results_file_.open(folder, "results.jsonl"), at + "results.jsonl"));
   prose = eval::parse_prose(prose_file_.open(folder, "prose.jsonl"), at + "prose.jsonl");
   costs = eval::parse_costs(costs_file_.open(folder, "costs.jsonl"), at + "costs.jsonl");
+  accounts =
+      eval::parse_accounts(accounts_file_.open(folder, "accounts.jsonl"), at + "accounts.jsonl");
 }
 
 void ResultFiles::add(const std::vector<eval::ResultLine>& session) {
@@ -61,6 +63,11 @@ void ResultFiles::add(const eval::ProseLine& line) {
 void ResultFiles::add(const eval::CostLine& line) {
   costs.push_back(line);
   costs_file_.add(eval::cost_line(line));
+}
+
+void ResultFiles::add(const eval::AccountLine& line) {
+  accounts.push_back(line);
+  accounts_file_.add(eval::account_line(line));
 }
 
 void write_file(const std::string& path, const std::string& text) {

@@ -1,6 +1,7 @@
 // The files that a run of `fathom eval` leaves in its folder, and goes on from:
 //   results.jsonl  one question a line      prose.jsonl  one measurement of predictions
-//   costs.jsonl    one timed run            run.json     what was asked for, and the machine
+//   costs.jsonl    one timed run            accounts.jsonl  what one policy stood on
+//   run.json       what was asked for, and the machine
 #pragma once
 
 #include <fstream>
@@ -32,13 +33,15 @@ class ResultFiles {
   void add(const std::vector<eval::ResultLine>& session);
   void add(const eval::ProseLine& line);
   void add(const eval::CostLine& line);
+  void add(const eval::AccountLine& line);
 
   std::vector<eval::ResultLine> results;
   std::vector<eval::ProseLine> prose;
   std::vector<eval::CostLine> costs;
+  std::vector<eval::AccountLine> accounts;
 
  private:
-  LineFile results_file_, prose_file_, costs_file_;
+  LineFile results_file_, prose_file_, costs_file_, accounts_file_;
 };
 
 void write_file(const std::string& path, const std::string& text);

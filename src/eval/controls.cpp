@@ -292,7 +292,9 @@ Subject make_subject(const engine::Engine& model, std::string_view line, Watch w
   if (policy.fetch || watch == Watch::kAlsoAll) {
     policy.fetch = std::make_shared<WatchedFetch>(policy.fetch, marks);
   }
-  return {model.with_policy(std::move(policy), model.runner().options()), marks};
+  engine::RunnerOptions options = model.runner().options();
+  options.explain = watch == Watch::kAccount;
+  return {model.with_policy(std::move(policy), options), marks};
 }
 
 std::string full_line(std::string_view line, kernel::KvFormat native) {

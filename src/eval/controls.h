@@ -51,7 +51,8 @@ struct Subject {
 // The model under a policy line, which may name controls. `watch`: wraps the FETCH method, so that
 // `marks` hear of it; steps of `all` are then taken through the same path. Throws what a policy
 // throws.
-enum class Watch : uint8_t { kMethods, kAlsoAll };
+// kAccount: caches keep a ledger (account.h).
+enum class Watch : uint8_t { kMethods, kAlsoAll, kAccount };
 Subject make_subject(const engine::Engine& model, std::string_view line,
                      Watch watch = Watch::kMethods);
 

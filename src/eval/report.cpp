@@ -234,6 +234,7 @@ Report make_report(const ReportInput& input) {
   out.margin = input.margin;
   out.prose.assign(input.prose.begin(), input.prose.end());
   out.costs.assign(input.costs.begin(), input.costs.end());
+  out.accounts.assign(input.accounts.begin(), input.accounts.end());
   for (const Key& key : order) {
     PolicyReport& p = out.policies.emplace_back();
     p.policy = key.first;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "eval/account.h"
 #include "eval/cost.h"
 #include "eval/predictions.h"
 #include "eval/prose.h"
@@ -126,6 +127,7 @@ struct Report {
   std::vector<CheckResult> checks;
   std::vector<ProseLine> prose;
   std::vector<CostLine> costs;
+  std::vector<AccountLine> accounts;
 };
 
 struct ReportInput {
@@ -133,6 +135,7 @@ struct ReportInput {
   std::span<const ProseLine> prose = {};
   std::span<const CostLine> costs = {};
   double margin = 0.02;
+  std::span<const AccountLine> accounts = {};
 };
 // Sessions that lack turns are left out.
 Report make_report(const ReportInput& input);

@@ -132,6 +132,9 @@ Json report_json(const Report& report) {
     out["checks"].push_back(std::move(one));
   }
   for (const ProseLine& l : report.prose) out["prose"].push_back(Json::parse(prose_line(l)));
+  for (const AccountLine& l : report.accounts) {
+    out["accounts"].push_back({{"policy", l.policy}, {"length", l.length}, {"account", l.json}});
+  }
   return out;
 }
 

@@ -195,6 +195,21 @@ std::string cost_rows(const Report& report) {
   return out;
 }
 
+// What policies stood on.
+std::string account_rows(const Report& report) {
+  if (report.accounts.empty()) return "";
+  std::string out =
+      fmt::format("\n{:>7} {:>9} {:>7} {:>7} {:>7}  {}\n", "tokens", "computed", "kept", "stored",
+                  "fetched", "shares of a text; bytes by codec; by position: results.json");
+  for (const AccountLine& l : report.accounts) {
+    const AccountLine::Shares& s = l.total;
+    out += fmt::format("{:>7} {:>8.1f}% {:>6.1f}% {:>6.1f}% {:>6.1f}%  {}: {}\n", l.length,
+                       100 * s.prefill, 100 * s.kept, 100 * s.stored, 100 * s.fetched,
+                       short_line(l.policy), l.codecs);
+  }
+  return out;
+}
+
 std::string report_text(const Report& report) {
   std::string out;
   if (!report.policies.empty()) {
@@ -206,7 +221,7 @@ std::string report_text(const Report& report) {
                        short_line(report.prose[0].reference));
     out += prose_text(report.prose);
   }
-  out += cost_rows(report);
+  out += cost_rows(report) + account_rows(report);
   return out.empty() ? "no results\n" : out;
 }
 

@@ -19,6 +19,7 @@ void add(AccountRange& to, const AccountRange& range) {
   add(to.prefill_queries, range.prefill_queries);
   add(to.kept, range.kept);
   add(to.fetched, range.fetched);
+  add(to.stored, range.stored);
   to.bytes += range.bytes;
 }
 
@@ -72,6 +73,7 @@ class Accountant {
     std::map<std::pair<kernel::KvFormat, kernel::KvFormat>, AccountStore> stores;
     const CacheShape& shape = cache_.shape();
     for (size_t layer = 0; layer < shape.layers; ++layer) {
+      add_plain(layer);
       for (size_t h = 0; h < shape.kv_heads; ++h) {
         const HeadCache& head = cache_.head(layer, h);
         out_.shortest = std::min(out_.shortest, head.length());
@@ -93,6 +95,16 @@ class Accountant {
     }
   }
 
+  // What a layer's tokens would take if all were there, in pages that are not encoded.
+  void add_plain(size_t layer) {
+    const CacheShape& shape = cache_.shape();
+    const auto page = static_cast<double>(cache_.codec(layer).page_bytes(shape.head_dim));
+    for (AccountRange& range : out_.ranges) {
+      const auto tokens = static_cast<double>((range.end - range.first) * shape.kv_heads);
+      range.stored.whole += page / double{kernel::kPageTokens} * tokens;
+    }
+  }
+
   // A page's bytes belong to its tokens in equal shares.
   void read_page(const kernel::PageView& page, double bytes) {
     for_each_run(page, [&](size_t position, size_t tokens) {
@@ -100,6 +112,7 @@ class Accountant {
         AccountRange& range = out_.ranges[ledger_.range_of(i)];
         range.kept.part += 1;
         range.bytes += bytes / page.tokens;
+        range.stored.part += bytes / double{kernel::kPageTokens};
       }
     });
   }

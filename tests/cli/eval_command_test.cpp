@@ -104,6 +104,32 @@ TEST(EvalCommand, MeasuresDivergence) {
   EXPECT_EQ(fathom("eval --suite divergence").code, 2);
 }
 
+TEST(EvalCommand, ExplainsWhatPoliciesStandOn) {
+  const fs::path folder = temporary() / "explained";
+  const std::string call = "eval --suite divergence --lengths 512 --instances 1 --repeat 0 --json" +
+                           (" --explain -o " + shell_word(folder)) +
+                           " --policies 'store=f32; store=k4v4 fetch=quest(budget=128)'";
+  const Outcome o = fathom(call);
+  ASSERT_EQ(o.code, 0) << o.err;
+  const json accounts = o.parsed()["accounts"];
+  ASSERT_EQ(accounts.size(), 2u);
+  const json plain = accounts[0]["account"], lean = accounts[1]["account"];
+  EXPECT_EQ(plain["store_share"], 1.0);
+  EXPECT_EQ(plain["fetched_share"], 1.0);
+  EXPECT_EQ(lean["kept_share"], 1.0);
+  EXPECT_LT(lean["store_share"], 0.5);
+  EXPECT_LT(lean["fetched_share"], 0.5);
+  ASSERT_EQ(lean["ranges"].size(), 9u);  // of 64 tokens: 512 read, 64 decoded
+  EXPECT_GT(lean["ranges"][8]["fetched_share"], 0.5);
+  EXPECT_LT(lean["ranges"][4]["fetched_share"], 0.5);
+  // Again from the files, and with every strip in the page.
+  EXPECT_EQ(fathom("eval --json --report " + shell_word(folder)).parsed()["accounts"], accounts);
+  EXPECT_NE(test::read_file(folder / "report.html").find("<section id=\"accounts\">"),
+            std::string::npos);
+  std::ofstream(folder / "accounts.jsonl") << "{\"policy\":\"a\",\"account\":{}}\n";
+  EXPECT_EQ(fathom("eval --report " + shell_word(folder)).code, 3);
+}
+
 TEST(EvalCommand, MeasuresThePerplexityOfBooks) {
   const fs::path books = temporary() / "books";
   fs::create_directories(books);

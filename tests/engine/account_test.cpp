@@ -124,6 +124,18 @@ TEST(Account, StoresAreToldApart) {
   EXPECT_NEAR(a.total.bytes, bytes_of(a), 1.0);
 }
 
+// A page's empty slots cost bytes, but say nothing of how densely its tokens are stored.
+TEST(Account, StoredSharesAreOfTokensNotOfPages) {
+  const Account a = *reply_after(load("store=k4v4"), 10 * 64 + 1, 1).account;
+  ASSERT_EQ(a.ranges.size(), 11u);
+  EXPECT_EQ(a.ranges[10].stored.value(), 1.0) << "one token, in full precision";
+  EXPECT_EQ(a.ranges[8].stored.value(), 5.0 / 16) << "5 bits of 16";
+  const Account kept = *reply_after(load("keep=streaming(sinks=64,recent=192)"), 1024, 1).account;
+  for (size_t r = 0; r < 16; ++r) {
+    EXPECT_EQ(kept.ranges[r].stored.value(), kept.ranges[r].kept.value()) << r;
+  }
+}
+
 TEST(Account, EveryStoreIsNamed) {
   size_t named = 0;
   for (const kv::Method& method : kv::all_methods()) {

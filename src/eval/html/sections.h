@@ -26,6 +26,7 @@ std::string needle_maps(const Report& report);
 std::string turn_table(const Report& report);
 std::string prose_tables(const Report& report);
 std::string check_table(const Report& report);
+std::string account_pictures(const Report& report);
 std::string descriptions(const Report& report);
 std::string provenance(const Report& report, const nlohmann::ordered_json& run);
 
