@@ -6,35 +6,12 @@
 #include <cmath>
 
 #include "cli/profile.h"
+#include "eval/html/markup.h"
 
 namespace fathom::cli {
 namespace {
 
-std::string escape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
+using eval::html::escape;
 
 constexpr const char* kStyle = R"(
 :root{color-scheme:light dark;--paper:#fff;--ink:#1b1f24;--dim:#6a737d;--cell:#0b5cad;--line:#d0d7de;--other:#c2570c}

@@ -3,29 +3,13 @@
 #include <cmath>
 
 #include "base/memory.h"
+#include "text/entity.h"
 #include "text/utf8.h"
 
 namespace fathom::eval::html {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
-
-std::string_view entity(char c) {
-  switch (c) {
-    case '&':
-      return "&amp;";
-    case '<':
-      return "&lt;";
-    case '>':
-      return "&gt;";
-    case '"':
-      return "&quot;";
-    case '\'':
-      return "&#39;";
-    default:
-      return {};
-  }
-}
 
 }  // namespace
 
@@ -35,7 +19,7 @@ std::string escape(std::string_view text) {
   if (!rest.empty()) valid += kReplacement;
   for (const char c : valid) {
     const auto byte = static_cast<unsigned char>(c);
-    if (const std::string_view e = entity(c); !e.empty()) {
+    if (const std::string_view e = text::markup_entity(c); !e.empty()) {
       out += e;
     } else if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7F) {
       out += kReplacement;

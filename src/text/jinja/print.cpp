@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "text/entity.h"
 #include "text/jinja/unicode.h"
 
 namespace fathom::text::jinja {
@@ -44,23 +45,6 @@ void write_quoted(Sink&& sink, std::string_view text) {
   }
   sink(text.substr(plain));
   sink(std::string_view(&quote, 1));
-}
-
-std::string_view entity_of(char c) {
-  switch (c) {
-    case '&':
-      return "&amp;";
-    case '<':
-      return "&lt;";
-    case '>':
-      return "&gt;";
-    case '\'':
-      return "&#39;";
-    case '"':
-      return "&#34;";
-    default:
-      return {};
-  }
 }
 
 struct Brackets {
@@ -222,7 +206,7 @@ std::string html_escaped(Runtime& run, std::string_view text) {
   TextBuilder out(run);
   size_t plain = 0;
   for (size_t at = 0; at < text.size(); ++at) {
-    const std::string_view entity = entity_of(text[at]);
+    const std::string_view entity = markup_entity(text[at]);
     if (entity.empty()) continue;
     out.append(text.substr(plain, at - plain));
     out.append(entity);
