@@ -91,9 +91,22 @@ class Lockstep {
     });
   }
 
-  // What follows is written down for recall().
+  // What follows is written down for recall(). Places in the text are taken now: KEEP may leave out
+  // tokens at the step's end, before what was read is looked at.
   void record(bool on) {
     for (const Subject* s : subjects_) s->marks->record = on;
+    places_.clear();
+    if (!on) return;
+    const kv::SequenceCache& cache = caches_[1];
+    const kv::CacheShape& shape = cache.shape();
+    for (size_t i = 0; i < shape.layers * shape.kv_heads; ++i) {
+      const kv::HeadCache& head = cache.head(i / shape.kv_heads, i % shape.kv_heads);
+      std::vector<size_t>& list = places_.emplace_back();
+      for (size_t t = 0; t < head.length(); ++t) {
+        list.push_back(static_cast<size_t>(cache.text_place(head.position(t))));
+      }
+      list.push_back(caches_[0].length());  // the step's token
+    }
   }
 
   // Of the last step; nothing where the reference was not watched.
@@ -106,11 +119,10 @@ class Lockstep {
       for (size_t h = 0; h < config.kv_heads; ++h) {
         const std::vector<float>& weights = step(0, l, h).weights;
         if (weights.empty()) return std::nullopt;
-        const kv::HeadCache& head = caches_[1].head(l, h);
+        const std::vector<size_t>& places = places_[l * config.kv_heads + h];
         for (const kv::Run& run : step(1, l, h).runs) {
           for (int32_t i = run.first; i < run.end; ++i) {
-            sum += weights[static_cast<size_t>(
-                caches_[1].text_place(head.position(static_cast<size_t>(i))))];
+            sum += weights[places[static_cast<size_t>(i)]];
           }
         }
         ++heads;
@@ -135,6 +147,7 @@ class Lockstep {
   engine::Runner* runners_[2];
   kv::SequenceCache caches_[2];
   size_t vocab_;
+  std::vector<std::vector<size_t>> places_;  // [layer][kv head] of the other's stored tokens
 };
 
 struct WindowScores {

@@ -131,6 +131,20 @@ TEST(Divergence, OraclesRecallMoreAttentionThanLots) {
   EXPECT_GT(lots, 0.1);
 }
 
+// KEEP lets tokens go between the step that read them and the look at what was read.
+TEST(Divergence, RecallsWhatWasReadBeforeTokensWereLeftOut) {
+  for (const char* line :
+       {"keep=streaming(sinks=4,recent=60) store=f32", "keep=tova(budget=64) store=f32",
+        "keep=h2o(heavy=32,recent=32) store=f32"}) {
+    const Divergence d = measure_divergence(make_subject(bundled(), "store=f32", Watch::kAlsoAll),
+                                            make_subject(bundled(), line, Watch::kAlsoAll),
+                                            texts(900), {PositionSet::kDecode, 450});
+    ASSERT_TRUE(d.mass_recall) << line;
+    EXPECT_GT(d.mass_recall->value, 0.2) << line;
+    EXPECT_LT(d.mass_recall->value, 0.95) << line;
+  }
+}
+
 TEST(Divergence, ForcesAnswersBehindTheirQuestions) {
   Instance instance;
   instance.suite = "needle";
