@@ -7,6 +7,7 @@
 #include "cli/options.h"
 #include "cli/terminal.h"
 #include "engine/engine.h"
+#include "eval/copy_scores.h"
 #include "eval/head_scores.h"
 #include "file/atomic_file.h"
 
@@ -21,6 +22,7 @@ struct HeadsArgs {
   std::string model, output;
   int threads = 0;
   size_t block = 0, repeats = 4, rows = 512;
+  size_t copy = 0, copy_length = 1024;
   double share = 0.15;
   uint64_t seed = 1;
   bool gates = false, json = false;
@@ -40,8 +42,10 @@ class HeadsCommand {
     if (!scores) return 130;
     progress_.clear();
     scores_ = *scores;
+    if (args_.copy > 0 && !add_copying()) return 130;
     grouped_ = eval::group_scores(scores_, c.kv_heads);
-    marked_ = eval::retrieval_heads(grouped_, c.kv_heads, args_.share);
+    marked_ = args_.copy > 0 ? eval::copying_heads(grouped_, c.kv_heads, args_.share)
+                             : eval::retrieval_heads(grouped_, c.kv_heads, args_.share);
     write_table();
     if (args_.json) {
       print_json(json());
@@ -58,7 +62,24 @@ class HeadsCommand {
     options.kv = "store=f32";
     options.progress = std::ref(progress_);
     options.context = (args_.block > 0 ? args_.block : kDefaultBlock) * args_.repeats + 1;
+    if (args_.copy > 0) options.context = std::max(options.context, args_.copy_length);
     engine_ = engine::Engine::load(model_path(args_.model), options);
+  }
+
+  bool add_copying() {
+    const auto texts = eval::copy_texts(*engine_, args_.seed, args_.copy_length, args_.copy);
+    const auto copying = eval::score_copying(engine_->runner(), texts, std::ref(progress_));
+    if (!copying) return false;
+    progress_.clear();
+    copied_ = copying->counted;
+    if (copied_ == 0) {
+      throw with_hint(unsupported("--copy", "the model answers none of {} texts", texts.size()),
+                      "leave --copy out: echo and induction need no answers");
+    }
+    for (size_t l = 0; l < scores_.size(); ++l) {
+      for (size_t h = 0; h < scores_[l].size(); ++h) scores_[l][h].copy = copying->heads[l][h];
+    }
+    return true;
   }
 
   // As wanted, or as much of the default as vocabulary and context have room for.
@@ -83,18 +104,24 @@ class HeadsCommand {
 
   // What finds the same table in the same model.
   std::string command() const {
-    return fmt::format("fathom heads --block {} --repeats {} --rows {} --seed {} {}", text_.block,
-                       args_.repeats, args_.rows, args_.seed,
-                       args_.gates ? "--gates" : fmt::format("--share {}", args_.share));
+    std::string out = fmt::format("fathom heads --block {} --repeats {} --rows {} --seed {} {}",
+                                  text_.block, args_.repeats, args_.rows, args_.seed,
+                                  args_.gates ? "--gates" : fmt::format("--share {}", args_.share));
+    if (args_.copy > 0) {
+      out += fmt::format(" --copy {} --copy-length {}", args_.copy, args_.copy_length);
+    }
+    return out;
   }
 
   void write_table() const {
-    const kv::HeadTable table =
-        args_.gates ? eval::score_table(grouped_, marked_.kv_heads) : marked_;
+    const kv::HeadTable table = !args_.gates     ? marked_
+                                : args_.copy > 0 ? eval::copy_table(grouped_, marked_.kv_heads)
+                                                 : eval::score_table(grouped_, marked_.kv_heads);
     std::string text = fmt::format("# {}: {}\n", model_name(), command());
     text += "# a line a layer, a number a kv head: ";
-    text += args_.gates ? "the larger of its echo and induction scores\n"
-                        : "1 for retrieval heads, 0 for the others\n";
+    text += !args_.gates     ? "1 for retrieval heads, 0 for the others\n"
+            : args_.copy > 0 ? "its copy score\n"
+                             : "the larger of its echo and induction scores\n";
     for (size_t i = 0; i < table.values.size(); ++i) {
       const char end = (i + 1) % table.kv_heads == 0 ? '\n' : '\t';
       text += args_.gates ? fmt::format("{:.6f}{}", table.values[i], end)
@@ -128,6 +155,7 @@ class HeadsCommand {
                          {"echo", s.echo},
                          {"induction", s.induction},
                          {"retrieval", marked(layer, h / group)}});
+        if (args_.copy > 0) heads.back()["copy"] = s.copy;
       }
     }
     return {{"model", model_name()},
@@ -140,6 +168,8 @@ class HeadsCommand {
             {"seed", args_.seed},
             {"chance", eval::chance_score(text_, rows_)},
             {"share", args_.share},
+            {"copy_texts", args_.copy},
+            {"copy_texts_counted", copied_},
             {"retrieval_kv_heads", marks()},
             {"kv_heads", marked_.values.size()},
             {"heads", std::move(heads)}};
@@ -148,15 +178,18 @@ class HeadsCommand {
   std::string report() const {
     std::string out = fmt::format(
         "{}: {} tokens {} times, {} queries; the best of each group\n\n"
-        "layer  kv head   echo  induction\n",
-        model_name(), text_.block, args_.repeats, rows_.size());
+        "layer  kv head   echo  induction{}\n",
+        model_name(), text_.block, args_.repeats, rows_.size(), args_.copy > 0 ? "   copy" : "");
     out += fmt::format("                {0:5.3f}      {0:5.3f}  attending to everything alike\n",
                        eval::chance_score(text_, rows_));
     for (size_t i = 0; i < grouped_.size(); ++i) {
       const size_t layer = i / marked_.kv_heads, head = i % marked_.kv_heads;
-      out += fmt::format("{:5}  {:7}  {:5.3f}  {:9.3f}{}\n", layer, head, grouped_[i].echo,
-                         grouped_[i].induction, marked(layer, head) ? "  retrieval" : "");
+      out += fmt::format("{:5}  {:7}  {:5.3f}  {:9.3f}{}{}\n", layer, head, grouped_[i].echo,
+                         grouped_[i].induction,
+                         args_.copy > 0 ? fmt::format("  {:5.3f}", grouped_[i].copy) : "",
+                         marked(layer, head) ? "  retrieval" : "");
     }
+    if (args_.copy > 0) out += fmt::format("\ncopy: {} texts that it answers\n", copied_);
     return out + fmt::format("\n{} of {} kv heads are retrieval heads\nwritten: {}\n", marks(),
                              grouped_.size(), args_.output);
   }
@@ -168,6 +201,7 @@ class HeadsCommand {
   std::vector<size_t> rows_;
   std::vector<std::vector<HeadScore>> scores_;
   std::vector<HeadScore> grouped_;
+  size_t copied_ = 0;  // texts that count
   kv::HeadTable marked_;
 };
 
@@ -193,6 +227,12 @@ Runner add_heads(CLI::App& app) {
   c->add_option("--rows", args->rows, "Queries looked at, evenly spread")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
+  c->add_option("--copy", args->copy,
+                "Choose heads by what they copy instead, from facts in so many texts; 20 will do")
+      ->check(CLI::Range(1, 10000));
+  c->add_option("--copy-length", args->copy_length, "Tokens of such a text")
+      ->check(CLI::Range(128, 1 << 20))
+      ->capture_default_str();
   c->add_option("-s,--seed", args->seed, "Of the random tokens")->capture_default_str();
   c->add_option("-t,--threads", args->threads, "Threads (default: physical cores)")
       ->check(CLI::Range(0, 1024));
@@ -200,7 +240,9 @@ Runner add_heads(CLI::App& app) {
   c->footer(
       "The model reads random tokens, all different, several times in a row. Echo is a head's\n"
       "attention to earlier places of the query's own token, induction that to the tokens after\n"
-      "them. Of the retrieval heads one in 15 is chosen for its echo, the others for induction.\n\n"
+      "them. Of the retrieval heads one in 15 is chosen for its echo, the others for induction.\n"
+      "Copy: of the tokens of an answer, those that a head, when they are written, looks at most\n"
+      "in the fact that holds the answer.\n\n"
       "Example:\n"
       "  fathom heads model.gguf -o heads.tsv\n"
       "  fathom run model.gguf -f book.txt -q \"Who is he?\" --kv \"keep=duo(heads=heads.tsv)\"\n"

@@ -5,9 +5,7 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "engine/cache_attention.h"
 #include "eval/random.h"
-#include "kv/vector.h"
 
 namespace fathom::eval {
 namespace {
@@ -27,45 +25,7 @@ std::vector<TokenId> usable_tokens(const text::Tokenizer& tokenizer) {
   return out;
 }
 
-// Collects the chosen queries and all keys of some layers.
-class Collector final : public engine::AttentionObserver {
- public:
-  Collector(const model::Config& config, size_t begin, size_t end, std::span<const size_t> rows)
-      : begin_(begin), rows_(rows), layers_(end - begin), read_(end - begin) {
-    for (LayerAttention& layer : layers_) {
-      layer.heads = config.heads;
-      layer.kv_heads = config.kv_heads;
-      layer.head_dim = config.head_dim;
-    }
-  }
-
-  void attended(const model::AttendCall& call, size_t tokens) override {
-    if (call.layer < begin_ || call.layer >= begin_ + layers_.size()) return;
-    LayerAttention& layer = layers_[call.layer - begin_];
-    size_t& read = read_[call.layer - begin_];
-    layer.scale = call.scale;
-    layer.soft_cap = call.soft_cap;
-    layer.window = call.window;
-    const size_t width = layer.heads * layer.head_dim;
-    auto row = std::lower_bound(rows_.begin(), rows_.end(), read);
-    for (; row != rows_.end() && *row < read + tokens; ++row) {
-      const float* q = call.q + (*row - read) * width;
-      layer.q.insert(layer.q.end(), q, q + width);
-    }
-    layer.k.insert(layer.k.end(), call.k, call.k + tokens * layer.kv_heads * layer.head_dim);
-    read += tokens;
-  }
-
-  const std::vector<LayerAttention>& layers() const { return layers_; }
-
- private:
-  size_t begin_;
-  std::span<const size_t> rows_;
-  std::vector<LayerAttention> layers_;
-  std::vector<size_t> read_;  // tokens, by layer
-};
-
-void read_text(engine::Runner& runner, const RepeatedText& text, Collector& collector,
+void read_text(engine::Runner& runner, const RepeatedText& text, AttentionCollector& collector,
                const Progress& progress) {
   kv::SequenceCache cache = runner.new_cache();
   runner.observe(&collector);
@@ -76,19 +36,6 @@ void read_text(engine::Runner& runner, const RepeatedText& text, Collector& coll
     throw;
   }
   runner.observe(nullptr);
-}
-
-// What a query of `token` gives to each of the keys up to its own.
-void attention_row(const LayerAttention& layer, const float* q, size_t kv_head, size_t token,
-                   std::vector<float>& weights) {
-  const size_t d = layer.head_dim, window = static_cast<size_t>(layer.window);
-  weights.assign(token + 1, -INFINITY);
-  for (size_t t = window > 0 && token + 1 > window ? token + 1 - window : 0; t <= token; ++t) {
-    const float* k = layer.k.data() + (t * layer.kv_heads + kv_head) * d;
-    const float x = kv::dot(q, k, d) * layer.scale;
-    weights[t] = layer.soft_cap > 0 ? layer.soft_cap * std::tanh(x / layer.soft_cap) : x;
-  }
-  kv::softmax(weights);
 }
 
 HeadScore score_head(const LayerAttention& layer, const RepeatedText& text,
@@ -107,7 +54,7 @@ HeadScore score_head(const LayerAttention& layer, const RepeatedText& text,
   }
   const double n = static_cast<double>(rows.size());
   // Weights of a row add up to one but for rounding.
-  return {std::min(1.0, sum.echo / n), std::min(1.0, sum.induction / n)};
+  return {.echo = std::min(1.0, sum.echo / n), .induction = std::min(1.0, sum.induction / n)};
 }
 
 void mark_best(const std::vector<HeadScore>& scores, double HeadScore::*score, size_t count,
@@ -182,7 +129,7 @@ std::optional<std::vector<std::vector<HeadScore>>> score_heads(engine::Runner& r
   };
   std::vector<std::vector<HeadScore>> out;
   for (size_t at = 0; at < c.layers; at += group) {
-    Collector collector(c, at, std::min(at + group, c.layers), rows);
+    AttentionCollector collector(c, at, std::min(at + group, c.layers), rows);
     read_text(runner, text, collector, report);
     for (const LayerAttention& layer : collector.layers()) {
       if (!goes_on) return std::nullopt;
@@ -203,19 +150,40 @@ std::vector<HeadScore> group_scores(const std::vector<std::vector<HeadScore>>& s
       HeadScore& best = out[layer * kv_heads + h / group];
       best.echo = std::max(best.echo, scores[layer][h].echo);
       best.induction = std::max(best.induction, scores[layer][h].induction);
+      best.copy = std::max(best.copy, scores[layer][h].copy);
     }
   }
   return out;
 }
 
+namespace {
+
+size_t heads_wanted(double share, size_t there) {
+  const double wanted = std::round(share * static_cast<double>(there));
+  return std::clamp<size_t>(static_cast<size_t>(wanted), 1, there);
+}
+
+}  // namespace
+
 kv::HeadTable retrieval_heads(const std::vector<HeadScore>& grouped, size_t kv_heads,
                               double share) {
   kv::HeadTable table{kv_heads, std::vector<float>(grouped.size())};
-  const double wanted = std::round(share * static_cast<double>(grouped.size()));
-  const size_t count = std::clamp<size_t>(static_cast<size_t>(wanted), 1, grouped.size());
+  const size_t count = heads_wanted(share, grouped.size());
   const auto echo = static_cast<size_t>(std::round(static_cast<double>(count) * kEchoShare));
   mark_best(grouped, &HeadScore::echo, echo, table.values);
   mark_best(grouped, &HeadScore::induction, count - echo, table.values);
+  return table;
+}
+
+kv::HeadTable copying_heads(const std::vector<HeadScore>& grouped, size_t kv_heads, double share) {
+  kv::HeadTable table{kv_heads, std::vector<float>(grouped.size())};
+  mark_best(grouped, &HeadScore::copy, heads_wanted(share, grouped.size()), table.values);
+  return table;
+}
+
+kv::HeadTable copy_table(const std::vector<HeadScore>& grouped, size_t kv_heads) {
+  kv::HeadTable table{kv_heads, {}};
+  for (const HeadScore& s : grouped) table.values.push_back(static_cast<float>(s.copy));
   return table;
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/thread_pool.h"
 #include "engine/runner.h"
+#include "eval/attention_rows.h"
 #include "kv/head_table.h"
 #include "text/tokenizer.h"
 
@@ -33,18 +34,10 @@ size_t repeatable_tokens(const text::Tokenizer& tokenizer);
 RepeatedText make_repeated_text(const text::Tokenizer& tokenizer, size_t block, size_t repeats,
                                 uint64_t seed);
 
-// What one layer attends with.
-struct LayerAttention {
-  size_t heads = 0, kv_heads = 0, head_dim = 0;
-  float scale = 1.0f, soft_cap = 0.0f;
-  int32_t window = 0;
-  std::vector<float> q;  // [rows][heads][head_dim], of chosen tokens only
-  std::vector<float> k;  // [tokens][kv_heads][head_dim]
-};
-
 // Means over queries, each in [0, 1].
 struct HeadScore {
   double echo = 0, induction = 0;
+  double copy = 0;  // copy_scores.h
 };
 
 // By query head. `rows`: the tokens that q is of. REQUIRES: each after the first block.
@@ -64,7 +57,7 @@ std::optional<std::vector<std::vector<HeadScore>>> score_heads(engine::Runner& r
                                                                std::span<const size_t> rows,
                                                                const Progress& progress);
 
-// The best of each kv head's query heads, for either score, [layers * kv_heads].
+// The best of each kv head's query heads, for every score, [layers * kv_heads].
 std::vector<HeadScore> group_scores(const std::vector<std::vector<HeadScore>>& scores,
                                     size_t kv_heads);
 
@@ -72,6 +65,10 @@ std::vector<HeadScore> group_scores(const std::vector<std::vector<HeadScore>>& s
 // others those with the most induction. A head that is both counts once, so there may be fewer.
 // Of equal scores the first is taken.
 kv::HeadTable retrieval_heads(const std::vector<HeadScore>& grouped, size_t kv_heads, double share);
+
+// The same by copy score.
+kv::HeadTable copying_heads(const std::vector<HeadScore>& grouped, size_t kv_heads, double share);
+kv::HeadTable copy_table(const std::vector<HeadScore>& grouped, size_t kv_heads);
 
 // The larger of both scores.
 kv::HeadTable score_table(const std::vector<HeadScore>& grouped, size_t kv_heads);
