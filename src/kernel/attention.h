@@ -63,6 +63,7 @@ struct AttendArgs {
   float soft_cap = 0.0f;  // 0: none; else cap * tanh(s / cap)
   const PageView* pages = nullptr;
   size_t page_count = 0;
+  const PageView* next = nullptr;  // asked for meanwhile: what the caller's next call begins with
   AttendState state;
   std::byte* scratch = nullptr;  // attend_scratch_bytes(head_dim), 64-byte aligned
 };

@@ -249,7 +249,7 @@ void Attender::gather(const AttendLayer& layer, const Item& item, size_t to, int
 
 // The first `rows` gathered rows over a segment's pages.
 void Attender::attend_pages(const AttendLayer& layer, const Segment& segment, size_t rows,
-                            int worker, const AttendState& state) {
+                            int worker, const AttendState& state, const kernel::PageView* next) {
   const Item& item = items_[segment.item];
   WorkerScratch& w = workers_[static_cast<size_t>(worker)];
   const SequenceCache& cache = *item.sequence->cache;
@@ -266,6 +266,7 @@ void Attender::attend_pages(const AttendLayer& layer, const Segment& segment, si
   args.soft_cap = layer.soft_cap;
   args.pages = cache.head(layer.layer, item.kv_head).pages().data() + segment.page_begin;
   args.page_count = segment.page_end - segment.page_begin;
+  args.next = next;
   args.state = state;
   args.scratch = w.kernel.data();
   kernels_.attend(args.format)(args);
@@ -286,7 +287,9 @@ void Attender::run_item(const AttendLayer& layer, const Item& item, int worker) 
   bool first = true;
   for (size_t begin = item.page_begin; begin < item.page_end;) {
     const size_t end = std::min(item.page_end, (begin / kSegmentPages + 1) * kSegmentPages);
-    attend_pages(layer, {index, begin, end, 0}, item.rows, worker, first ? total : part);
+    const auto pages = item.sequence->cache->head(layer.layer, item.kv_head).pages();
+    attend_pages(layer, {index, begin, end, 0}, item.rows, worker, first ? total : part,
+                 end < item.page_end ? &pages[end] : nullptr);
     if (!first) kernel::merge_partials(total, part, item.rows, padded_head_dim(d));
     first = false;
     begin = end;
@@ -372,7 +375,15 @@ AttendState Attender::partial(const Segment& segment) {
   return state_at(partials_.data() + segment.partial, items_[segment.item].rows);
 }
 
-void Attender::run_task(const AttendLayer& layer, const Task& task, int worker) {
+const kernel::PageView& Attender::first_page(const AttendLayer& layer, const Task& task) const {
+  const Segment& segment = segments_[members_[task.begin]];
+  const Item& item = items_[segment.item];
+  return item.sequence->cache->head(layer.layer, item.kv_head).pages()[segment.page_begin];
+}
+
+// `next`: the page that the worker's next task begins with, or null.
+void Attender::run_task(const AttendLayer& layer, const Task& task, int worker,
+                        const kernel::PageView* next) {
   const Segment& first = segments_[members_[task.begin]];
   size_t rows = 0;
   for (size_t m = task.begin; m < task.end; ++m) {
@@ -381,12 +392,12 @@ void Attender::run_task(const AttendLayer& layer, const Task& task, int worker) 
     rows += item.rows;
   }
   if (task.end - task.begin == 1) {
-    attend_pages(layer, first, rows, worker, partial(first));
+    attend_pages(layer, first, rows, worker, partial(first), next);
     return;
   }
   const size_t d = items_[first.item].sequence->cache->shape().head_dim;
   const AttendState all = state_at(workers_[static_cast<size_t>(worker)].state.data(), rows);
-  attend_pages(layer, first, rows, worker, all);
+  attend_pages(layer, first, rows, worker, all, next);
   for (size_t m = task.begin, row = 0; m < task.end; ++m) {
     const Segment& segment = segments_[members_[m]];
     copy_rows(all, row, partial(segment), items_[segment.item].rows, d);
@@ -398,7 +409,15 @@ void Attender::run_split(const AttendLayer& layer) {
   const size_t d = items_[0].sequence->cache->shape().head_dim;
   plan_segments(d);
   plan_tasks();
-  pool_.run(tasks_.size(), [&](size_t i, int worker) { run_task(layer, tasks_[i], worker); });
+  // In runs, so that a worker's tasks follow each other and each asks for the next one's first
+  // page.
+  const size_t run = std::max<size_t>(1, tasks_.size() / (kRunsPerWorker * workers_.size()));
+  pool_.run((tasks_.size() + run - 1) / run, [&](size_t i, int worker) {
+    const size_t end = std::min(tasks_.size(), (i + 1) * run);
+    for (size_t t = i * run; t < end; ++t) {
+      run_task(layer, tasks_[t], worker, t + 1 < end ? &first_page(layer, tasks_[t + 1]) : nullptr);
+    }
+  });
   pool_.run(items_.size(), [&](size_t i, int worker) {
     const Item& item = items_[i];
     const AttendState total = partial(segments_[item.segment_begin]);

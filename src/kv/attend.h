@@ -67,6 +67,7 @@ class Attender {
     size_t chain_rows = 0;    // of a leader: rows of the whole chain
   };
   static constexpr size_t kNone = SIZE_MAX;
+  static constexpr size_t kRunsPerWorker = 8;  // of tasks: few enough to look ahead, many to share
   // A run of an item's pages, and where its partial result lies in partials_.
   struct Segment {
     size_t item;
@@ -91,9 +92,11 @@ class Attender {
   void plan_tasks();
   void gather(const AttendLayer& layer, const Item& item, size_t row, int worker);
   void attend_pages(const AttendLayer& layer, const Segment& segment, size_t rows, int worker,
-                    const kernel::AttendState& state);
+                    const kernel::AttendState& state, const kernel::PageView* next);
   void run_item(const AttendLayer& layer, const Item& item, int worker);
-  void run_task(const AttendLayer& layer, const Task& task, int worker);
+  const kernel::PageView& first_page(const AttendLayer& layer, const Task& task) const;
+  void run_task(const AttendLayer& layer, const Task& task, int worker,
+                const kernel::PageView* next);
   void run_split(const AttendLayer& layer);
   void finish(const AttendLayer& layer, const Item& item, const kernel::AttendState& state,
               float* rows);

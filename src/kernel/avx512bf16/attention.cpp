@@ -391,7 +391,7 @@ void pair_queries(const AttendArgs& a, uint32_t* q) {
 
 void attend_bf16(const AttendArgs& a) {
   const AttendScratch s(a.scratch, a.head_dim);
-  prefetch_page(a, 0, {0, 1});
+  prefetch_page(a, page_at(a, 0), {0, 1});
   pair_queries(a, reinterpret_cast<uint32_t*>(s.q));
   spread_sums<Avx512>(a, s);
   const size_t blocks = (a.rows + kRows - 1) / kRows;
@@ -400,9 +400,10 @@ void attend_bf16(const AttendArgs& a) {
     ReadPage read{open_plane(a, page, Plane::kKeys, s.numbers, blocks > 1 ? s.k : nullptr),
                   open_plane(a, page, Plane::kValues, s.more, blocks > 1 ? s.v : nullptr),
                   {}};
-    if (blocks == 1 && i + 1 < a.page_count) read.ahead = look_ahead(a, a.pages[i + 1], read.keys);
+    const PageView* next = page_at(a, i + 1);
+    if (blocks == 1 && next != nullptr) read.ahead = look_ahead(a, *next, read.keys);
     for (size_t row = 0; row < a.rows; row += kRows) {
-      if (blocks > 1) prefetch_page(a, i + 1, {row / kRows, blocks});
+      if (blocks > 1) prefetch_page(a, next, {row / kRows, blocks});
       dispatch<kRows>(a.rows - row, [&]<int R>() { attend_rows<R>(a, page, read, s, row); });
     }
   }

@@ -26,13 +26,17 @@ FATHOM_INLINE void prefetch_plane(KvFormat format, Plane plane, size_t head_dim,
   }
 }
 
+// Page `index` of the call, or what is read after its last; null: nothing.
+FATHOM_INLINE const PageView* page_at(const AttendArgs& a, size_t index) {
+  return index < a.page_count ? a.pages + index : a.next;
+}
+
 // Asks for a part of a page before its turn comes: the processor's own prefetching begins anew at
 // every page, and what it misses is most of the time that decoding a long context takes.
-FATHOM_INLINE void prefetch_page(const AttendArgs& a, size_t index, Part part) {
-  if (index >= a.page_count) return;
-  const PageView& page = a.pages[index];
-  prefetch_plane(page.k_format, Plane::kKeys, a.head_dim, page.k, part);
-  prefetch_plane(page.v_format, Plane::kValues, a.head_dim, page.v, part);
+FATHOM_INLINE void prefetch_page(const AttendArgs& a, const PageView* page, Part part) {
+  if (page == nullptr) return;
+  prefetch_plane(page->k_format, Plane::kKeys, a.head_dim, page->k, part);
+  prefetch_plane(page->v_format, Plane::kValues, a.head_dim, page->v, part);
 }
 
 // Memory that is read next: each step over the page before asks for a little of it, so that the

@@ -220,8 +220,9 @@ FATHOM_INLINE void attend_page(const AttendArgs& a, size_t index, const AttendSc
   const PageView& page = a.pages[index];
   const size_t blocks = (a.rows + V::kScoreRows - 1) / V::kScoreRows;
   PageAhead ahead;
-  if (blocks == 1 && index + 1 < a.page_count) {
-    const PageView& next = a.pages[index + 1];
+  const PageView* following = page_at(a, index + 1);
+  if (blocks == 1 && following != nullptr) {
+    const PageView& next = *following;
     constexpr size_t kWidth = V::kScoreVectors * V::kLanes;
     const size_t parts = padded_head_dim(a.head_dim) / kWidth;
     ahead.keys = look_ahead(next.k_format, Plane::kKeys, a.head_dim, next.k,
@@ -231,7 +232,7 @@ FATHOM_INLINE void attend_page(const AttendArgs& a, size_t index, const AttendSc
   }
   const auto reader = read_page<V, kFormat, kRead>(a, page, s);
   for (size_t row = 0; row < a.rows; row += V::kScoreRows) {
-    if (blocks > 1) prefetch_page(a, index + 1, {row / V::kScoreRows, blocks});
+    if (blocks > 1) prefetch_page(a, following, {row / V::kScoreRows, blocks});
     dispatch<V::kScoreRows>(a.rows - row,
                             [&]<int R>() { attend_rows<V, R>(a, page, reader, s, row, ahead); });
   }
@@ -252,7 +253,7 @@ FATHOM_INLINE constexpr bool reads_directly(KvFormat format, size_t rows) {
 template <class V, KvFormat kFormat>
 void attend(const AttendArgs& a) {
   const AttendScratch s(a.scratch, a.head_dim);
-  prefetch_page(a, 0, {0, 1});
+  prefetch_page(a, page_at(a, 0), {0, 1});
   scale_queries<V>(a, s.q);
   spread_sums<V>(a, s);
   for (size_t i = 0; i < a.page_count; ++i) {
