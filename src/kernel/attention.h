@@ -42,6 +42,11 @@ struct PageView {
   KvFormat k_format = KvFormat::kF16;
   KvFormat v_format = KvFormat::kF16;
   uint64_t slots = ~uint64_t{0};  // bit i: slot i is there to be seen
+  // Thin keys: lines of these channels only, ascending; plain. Null: all.
+  const uint16_t* channels = nullptr;
+  uint16_t channel_count = 0;
+
+  size_t key_dim(size_t head_dim) const { return channels ? channel_count : head_dim; }
 };
 
 // Row r of a tile: q [rows][head_dim]; state [rows] and out [rows][v_dim], f32. Fresh state is
@@ -55,8 +60,9 @@ struct AttendState {
 struct AttendArgs {
   KvFormat format = KvFormat::kF16;  // of plain pages
   size_t head_dim = 0;
+  size_t key_dim = 0;                  // channels of q and of the pages' keys; 0: head_dim
   size_t rows = 0;                     // at most kAttendRows
-  const float* q = nullptr;            // [rows][head_dim]
+  const float* q = nullptr;            // [rows][key_channels()]
   const int32_t* positions = nullptr;  // [rows]: row r sees keys at positions <= positions[r] ...
   int32_t window = 0;                  // ... and > positions[r] - window; 0: no window
   float scale = 1.0f;
@@ -66,6 +72,8 @@ struct AttendArgs {
   const PageView* next = nullptr;  // asked for meanwhile: what the caller's next call begins with
   AttendState state;
   std::byte* scratch = nullptr;  // attend_scratch_bytes(head_dim), 64-byte aligned
+
+  size_t key_channels() const { return key_dim > 0 ? key_dim : head_dim; }
 };
 
 // Continues `state` over the pages.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <iterator>
+#include <vector>
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -227,7 +228,25 @@ struct PlainPlace {
 
 }  // namespace
 
+namespace {
+
+// Thin keys with zeros for the channels that are not there.
+void thin_keys(const PageView& page, size_t d, float* rows) {
+  const size_t n = page.channel_count;
+  PageView thin = page;
+  thin.channels = nullptr;
+  std::vector<float> kept(kPageTokens * n);
+  page_keys(thin, n, kept.data());
+  std::fill_n(rows, kPageTokens * d, 0.0f);
+  for (size_t slot = 0; slot < kPageTokens; ++slot) {
+    for (size_t i = 0; i < n; ++i) rows[slot * d + page.channels[i]] = kept[slot * n + i];
+  }
+}
+
+}  // namespace
+
 void page_keys(const PageView& page, size_t d, float* rows) {
+  if (page.channels) return thin_keys(page, d, rows);
   if (!is_coded(page.k_format)) {
     plain_rows(page.k_format, page.k, d, rows, [](size_t slot, size_t c) {
       return PlainPlace{c * kPageTokens + slot, (c / 2 * kPageTokens + slot) * 2 + c % 2};

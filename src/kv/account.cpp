@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "base/error.h"
 #include "kernel/page_code.h"
@@ -70,7 +71,8 @@ class Accountant {
   }
 
   void read_cache() {
-    std::map<std::pair<kernel::KvFormat, kernel::KvFormat>, AccountStore> stores;
+    // By format of keys, their channels, format of values.
+    std::map<std::tuple<kernel::KvFormat, size_t, kernel::KvFormat>, AccountStore> stores;
     const CacheShape& shape = cache_.shape();
     for (size_t layer = 0; layer < shape.layers; ++layer) {
       add_plain(layer);
@@ -80,7 +82,7 @@ class Accountant {
         out_.longest = std::max(out_.longest, head.length());
         for (size_t p = 0; p < head.pages().size(); ++p) {
           const kernel::PageView& page = head.pages()[p];
-          AccountStore& store = stores[{page.k_format, page.v_format}];
+          AccountStore& store = stores[{page.k_format, page.channel_count, page.v_format}];
           ++store.pages;
           store.tokens += static_cast<size_t>(page.tokens);
           store.bytes += head.page_bytes(p);
@@ -89,8 +91,10 @@ class Accountant {
       }
     }
     for (auto& [formats, store] : stores) {
-      store.keys = kernel::format_name(formats.first);
-      store.values = kernel::format_name(formats.second);
+      const auto [keys, channels, values] = formats;
+      store.keys = kernel::format_name(keys);
+      if (channels > 0) store.keys += fmt::format(" of {} channels", channels);
+      store.values = kernel::format_name(values);
       out_.stores.push_back(std::move(store));
     }
   }

@@ -8,6 +8,7 @@
 #include "base/stopwatch.h"
 #include "kv/attention_state.h"
 #include "kv/extra_token.h"
+#include "kv/thin_keys.h"
 
 namespace fathom::kv {
 
@@ -269,7 +270,7 @@ void Attender::attend_pages(const AttendLayer& layer, const Segment& segment, si
   args.next = next;
   args.state = state;
   args.scratch = w.kernel.data();
-  kernels_.attend(args.format)(args);
+  kv::attend_pages(kernels_, args);
   if (!traffic_) return;
   const HeadCache& head = cache.head(layer.layer, item.kv_head);
   for (size_t p = segment.page_begin; p < segment.page_end; ++p) {

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "kv/attention_state.h"
 #include "kv/extra_token.h"
+#include "kv/thin_keys.h"
 
 namespace fathom::kv {
 namespace {
@@ -370,7 +371,7 @@ void FetchStage::attend(const Task& task, Heads heads) {
     args.pages = w.views.data() + begin;
     args.page_count = end - begin;
     args.state = part;
-    kernels_.attend(args.format)(args);
+    kv::attend_pages(kernels_, args);
     kernel::merge_partials(total, part, rows, width);
     begin = end;
   }

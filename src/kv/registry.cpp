@@ -33,6 +33,7 @@
 #include "kv/prefill/zipvl.h"
 #include "kv/store/coded.h"
 #include "kv/store/plain.h"
+#include "kv/store/think.h"
 #include "kv/store/zipvl.h"
 
 namespace fathom::kv {
@@ -115,6 +116,18 @@ CodedFormat zipvl_store(const Parameters& p, KvFormat native) {
   return f;
 }
 
+constexpr ParameterInfo kThink[] = {
+    kTail[0],
+    {"share", "0.4", "", 0, 0.95, "of a head's key channels that are left out"},
+    {"window", "32", "", 1, 4096, "last queries that choose"},
+};
+CodedFormat think_store(const Parameters& p, KvFormat native) {
+  CodedFormat f = all_plain(native);
+  f.name = p.line();
+  f.tail = p.count("tail");
+  f.chooser = make_think_store({p.number("share"), p.count("window"), native});
+  return f;
+}
 template <class Policy>
 std::unique_ptr<const Policy> nothing(const Parameters&) {
   return nullptr;
@@ -182,6 +195,16 @@ MethodInfo zipvl_store_info() {
   info.cost =
       "a choice: the attention of `window` queries to all keys; until the first the prompt is "
       "plain";
+  return info;
+}
+
+MethodInfo think_info() {
+  MethodInfo info = simple("think",
+                           "auto, without the key channels that the prompt's last queries need "
+                           "least; chosen for each head when a prompt is read");
+  info.paper = "ThinK: Thinner Key Cache by Query-Driven Pruning (2024), arXiv:2407.21018";
+  info.parameters = kThink;
+  info.cost = "a choice: the squares of all keys; until then the prompt is plain";
   return info;
 }
 
@@ -275,6 +298,7 @@ std::span<const Method> all_methods() {
                  kSort),
             sorted_blocks),
       store(zipvl_store_info(), zipvl_store),
+      store(think_info(), think_store),
       fetch(simple("all", "every query reads every kept page; exact"), nothing),
       fetch(quest_info(), make_quest),
       fetch(lserve_fetch_info(), make_lserve_fetch),

@@ -145,6 +145,12 @@ void SequenceCache::set_view(HeadCache& head, size_t p) const {
                     page.positions.get(),
                     page.coder ? codec.sealed_key_format() : plain,
                     page.coder ? codec.sealed_value_format() : plain};
+  if (!page.coder) return;
+  if (const StoreCodec::Thin thin = codec.thin(page.data, d); thin.keys) {
+    head.views_[p].k = thin.keys;
+    head.views_[p].channels = thin.channels.data();
+    head.views_[p].channel_count = static_cast<uint16_t>(thin.channels.size());
+  }
 }
 
 void SequenceCache::seal(ThreadPool& pool) {
@@ -155,7 +161,7 @@ void SequenceCache::seal(ThreadPool& pool) {
     const size_t full = (head.length_ - tail) / kPageTokens;
     for (size_t p = head.sealed_; p < full; ++p) {
       if (head.pages_[p]->coder) continue;
-      work.push_back({head.id_.layer, head.id_.kv_head, p, &head.codec()});
+      work.push_back({head.id_.layer, head.id_.kv_head, p, &head.codec(), {}});
     }
   }
   if (!work.empty()) seal(work, pool);
@@ -177,7 +183,12 @@ void SequenceCache::seal(std::span<const Seal> pages, ThreadPool& pool) {
   }
   pool.run(sealed.size(), [&](size_t i, int) {
     const Page& from = *head_of(pages[i]).pages_[pages[i].page];
-    pages[i].coder->seal(from.data, d, sealed[i]->data);
+    const Seal& s = pages[i];
+    if (s.channels) {
+      s.coder->seal_thin(from.data, d, *s.channels, sealed[i]->data);
+    } else {
+      s.coder->seal(from.data, d, sealed[i]->data);
+    }
   });
   for (size_t i = 0; i < sealed.size(); ++i) {
     HeadCache& head = head_of(pages[i]);

@@ -163,6 +163,7 @@ class SequenceCache {
   struct Seal {
     size_t layer, kv_head, page;
     const StoreCodec* coder;
+    std::shared_ptr<const std::vector<uint16_t>> channels = {};  // see PageChooser
   };
   void seal(std::span<const Seal> pages, ThreadPool& pool);
 

@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "base/stopwatch.h"
 #include "kv/attention_state.h"
+#include "kv/thin_keys.h"
 
 namespace fathom::kv {
 namespace {
@@ -370,7 +371,7 @@ void SparsePrefill::attend(const AttendLayer& layer, const SequenceCache& cache,
     args.pages = views.data() + begin;
     args.page_count = end - begin;
     args.state = part;
-    kernels_.attend(args.format)(args);
+    kv::attend_pages(kernels_, args);
     kernel::merge_partials(state_at(w.state.data(), rows), part, rows, padded_head_dim(d));
     begin = end;
   }

@@ -87,7 +87,9 @@ void StoreStage::choose(const SequenceCache& cache, size_t layer, size_t kv_head
   const std::vector<PageChooser::Page> before = pages;
   choosers_[layer]->choose(view, queries, pages);
   for (size_t p = 0; p < pages.size(); ++p) {
-    if (before[p].open && pages[p].coder) seals.push_back({layer, kv_head, p, pages[p].coder});
+    if (before[p].open && pages[p].coder) {
+      seals.push_back({layer, kv_head, p, pages[p].coder, pages[p].channels});
+    }
   }
 }
 

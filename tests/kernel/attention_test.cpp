@@ -123,9 +123,10 @@ struct Output {
   AttendState state() { return {max.data(), sum.data(), out.data()}; }
 };
 
-// Rows [begin, end) over pages [first, last), continuing `o`.
+// Rows [begin, end) over pages [first, last), continuing `o`; by the first `key_dim` channels, if
+// there is such a number.
 void attend(const Kernels& kernels, const Problem& p, Output& o, std::pair<size_t, size_t> rows,
-            std::pair<size_t, size_t> pages) {
+            std::pair<size_t, size_t> pages, size_t key_dim = 0) {
   Buffer<std::byte> scratch(attend_scratch_bytes(p.shape.head_dim));
   const size_t v_dim = padded_head_dim(p.shape.head_dim);
   AttendArgs a;
@@ -133,6 +134,15 @@ void attend(const Kernels& kernels, const Problem& p, Output& o, std::pair<size_
   a.head_dim = p.shape.head_dim;
   a.rows = rows.second - rows.first;
   a.q = p.q.data() + rows.first * p.shape.head_dim;
+  std::vector<float> cut;
+  if (key_dim > 0) {
+    for (size_t r = rows.first; r < rows.second; ++r) {
+      const float* q = p.q.data() + r * p.shape.head_dim;
+      cut.insert(cut.end(), q, q + key_dim);
+    }
+    a.q = cut.data();
+    a.key_dim = key_dim;
+  }
   a.positions = p.query_positions.data() + rows.first;
   a.window = p.shape.window;
   a.scale = 1.0f / std::sqrt(static_cast<float>(p.shape.head_dim));
@@ -230,6 +240,23 @@ TEST_P(Attend, EqualsSoftmaxInDouble) {
       Output o(p);
       attend(*GetParam(), p, o, {0, c.rows}, {0, p.pages.size()});
       expect_right(*GetParam(), p, o);
+    }
+  }
+}
+
+// Lines of the first channels are what a plane begins with, so its first part is a thin plane.
+TEST_P(Attend, ThinKeysAreThoseOfTheirChannels) {
+  for (const KvFormat format : kFormats) {
+    for (const AttendCase& c : kAttendCases) {
+      for (const size_t channels : {size_t{2}, c.head_dim / 2, c.head_dim - 1}) {
+        Problem p(c, format, 13);
+        for (size_t i = 0; i < p.q.size(); ++i) {
+          if (i % c.head_dim >= channels) p.q[i] = 0;
+        }
+        Output o(p);
+        attend(*GetParam(), p, o, {0, c.rows}, {0, p.pages.size()}, channels);
+        expect_right(*GetParam(), p, o);
+      }
     }
   }
 }

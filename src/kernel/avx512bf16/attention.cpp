@@ -86,9 +86,10 @@ FATHOM_INLINE ReadPlane open_plane(const AttendArgs& a, const PageView& page, Pl
   const bool keys = plane == Plane::kKeys;
   const KvFormat format = keys ? page.k_format : page.v_format;
   const void* data = keys ? page.k : page.v;
-  ReadPlane out{format, data, {CodeLayout(format, plane, a.head_dim), nullptr, nullptr}, nullptr};
+  const size_t dim = keys ? a.key_channels() : a.head_dim;
+  ReadPlane out{format, data, {CodeLayout(format, plane, dim), nullptr, nullptr}, nullptr};
   if (!is_coded(format)) return out;
-  out.coded = CodedPlane::open<Avx512>(format, plane, a.head_dim, data, numbers);
+  out.coded = CodedPlane::open<Avx512>(format, plane, dim, data, numbers);
   if (copy != nullptr) {
     uint32_t* pairs = reinterpret_cast<uint32_t*>(copy);
     copy_pairs(out, pairs);
@@ -248,7 +249,7 @@ FATHOM_INLINE float query_factor(const AttendArgs& a) {
 template <int R>
 FATHOM_INLINE void score_page(const AttendArgs& a, const ReadPlane& keys, const AttendScratch& s,
                               size_t row, Ahead& ahead) {
-  const size_t pairs = (a.head_dim + 1) / 2;
+  const size_t pairs = (a.key_channels() + 1) / 2;
   const uint32_t* q = reinterpret_cast<const uint32_t*>(s.q) + row * pairs;
   float* scores = s.scores + row * kPageTokens;
   const CodedPlane& p = keys.coded;
@@ -258,7 +259,8 @@ FATHOM_INLINE void score_page(const AttendArgs& a, const ReadPlane& keys, const 
     });
   }
   const Fold fold(a, s);
-  const Rows rows{a.q + row * a.head_dim, a.head_dim, a.head_dim, query_factor(a)};
+  const size_t d = a.key_channels();
+  const Rows rows{a.q + row * d, d, d, query_factor(a)};
   fold_lines<R>(p, rows, fold.factors, fold.constants);
   with_reader(keys, kPageTokens, [&](const auto& reader) FATHOM_LAMBDA_INLINE {
     if (p.layout.group.lanes == 32) {
@@ -320,7 +322,7 @@ struct ReadPage {
 template <int R>
 FATHOM_INLINE bool soften_products(const AttendArgs& a, const PageView& page, ReadPage& read,
                                    const AttendScratch& s, size_t row, uint32_t* p) {
-  const size_t pairs = (a.head_dim + 1) / 2;
+  const size_t pairs = (a.key_channels() + 1) / 2;
   const uint32_t* q = reinterpret_cast<const uint32_t*>(s.q) + row * pairs;
   __m512 acc[R][4];
   FATHOM_UNROLL
@@ -362,9 +364,9 @@ FATHOM_INLINE void attend_rows(const AttendArgs& a, const PageView& page, ReadPa
 FATHOM_INLINE PageAhead look_ahead(const AttendArgs& a, const PageView& next,
                                    const ReadPlane& keys) {
   const bool twice = is_coded(keys.format) && keys.coded.layout.by_lane();
-  const size_t pairs = (a.head_dim + 1) / 2 * (twice ? 2 : 1);
+  const size_t pairs = (a.key_channels() + 1) / 2 * (twice ? 2 : 1);
   const size_t parts = (padded_head_dim(a.head_dim) + 63) / 64;
-  return {look_ahead(next.k_format, Plane::kKeys, a.head_dim, next.k, pairs),
+  return {look_ahead(next.k_format, Plane::kKeys, next.key_dim(a.head_dim), next.k, pairs),
           look_ahead(next.v_format, Plane::kValues, a.head_dim, next.v, kPageTokens / 2 * parts)};
 }
 
@@ -372,18 +374,18 @@ FATHOM_INLINE PageAhead look_ahead(const AttendArgs& a, const PageView& next,
 void pair_queries(const AttendArgs& a, uint32_t* q) {
   const float factor = query_factor(a);
   const __m512 f = _mm512_set1_ps(factor);
-  const size_t pairs = (a.head_dim + 1) / 2;
+  const size_t d = a.key_channels(), pairs = (d + 1) / 2;
   for (size_t r = 0; r < a.rows; ++r) {
-    const float* row = a.q + r * a.head_dim;
+    const float* row = a.q + r * d;
     size_t c = 0;
-    for (; 2 * c + 16 <= a.head_dim; c += 8) {
+    for (; 2 * c + 16 <= d; c += 8) {
       const __m256bh half = _mm512_cvtneps_pbh(_mm512_mul_ps(_mm512_loadu_ps(row + 2 * c), f));
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(q + r * pairs + c),
                           reinterpret_cast<__m256i>(half));
     }
     for (; c < pairs; ++c) {
       const float first = row[2 * c] * factor;
-      const float second = 2 * c + 1 < a.head_dim ? row[2 * c + 1] * factor : 0.0f;
+      const float second = 2 * c + 1 < d ? row[2 * c + 1] * factor : 0.0f;
       q[r * pairs + c] = to_bfloat(first).bits | uint32_t{to_bfloat(second).bits} << 16;
     }
   }

@@ -35,7 +35,7 @@ FATHOM_INLINE const PageView* page_at(const AttendArgs& a, size_t index) {
 // every page, and what it misses is most of the time that decoding a long context takes.
 FATHOM_INLINE void prefetch_page(const AttendArgs& a, const PageView* page, Part part) {
   if (page == nullptr) return;
-  prefetch_plane(page->k_format, Plane::kKeys, a.head_dim, page->k, part);
+  prefetch_plane(page->k_format, Plane::kKeys, page->key_dim(a.head_dim), page->k, part);
   prefetch_plane(page->v_format, Plane::kValues, a.head_dim, page->v, part);
 }
 

@@ -202,7 +202,7 @@ FATHOM_INLINE void attend_rows(const AttendArgs& a, const PageView& page, const 
                                const AttendScratch& s, size_t row, PageAhead& ahead) {
   float* scores = s.scores + row * kPageTokens;
   if (!any_visible<R>(a, page, row)) return;
-  score_rows<V, R>(reader, s.q + row * a.head_dim, a.head_dim, ahead.keys, scores);
+  score_rows<V, R>(reader, s.q + row * a.key_channels(), a.key_channels(), ahead.keys, scores);
   float decay[R];
   for (int r = 0; r < R; ++r) {
     const size_t at = static_cast<size_t>(r);
@@ -225,8 +225,8 @@ FATHOM_INLINE void attend_page(const AttendArgs& a, size_t index, const AttendSc
     const PageView& next = *following;
     constexpr size_t kWidth = V::kScoreVectors * V::kLanes;
     const size_t parts = padded_head_dim(a.head_dim) / kWidth;
-    ahead.keys = look_ahead(next.k_format, Plane::kKeys, a.head_dim, next.k,
-                            a.head_dim * (kPageTokens / kWidth));
+    ahead.keys = look_ahead(next.k_format, Plane::kKeys, next.key_dim(a.head_dim), next.k,
+                            a.key_channels() * (kPageTokens / kWidth));
     ahead.values = look_ahead(next.v_format, Plane::kValues, a.head_dim, next.v,
                               kPageTokens * (parts > 0 ? parts : 1));
   }
@@ -241,7 +241,7 @@ FATHOM_INLINE void attend_page(const AttendArgs& a, size_t index, const AttendSc
 template <class V>
 FATHOM_INLINE void scale_queries(const AttendArgs& a, float* q) {
   const float factor = a.soft_cap > 0 ? a.scale : a.scale * kLog2E;
-  for (size_t i = 0; i < a.rows * a.head_dim; ++i) q[i] = a.q[i] * factor;
+  for (size_t i = 0; i < a.rows * a.key_channels(); ++i) q[i] = a.q[i] * factor;
 }
 
 // Rows from which copying a page to floats first is cheaper than converting it for each row block.

@@ -164,17 +164,17 @@ FATHOM_INLINE void decode_plane(KvFormat format, size_t head_dim, const void* pa
 template <class V, KvFormat kFormat, PageRead kRead>
 FATHOM_INLINE PageReader<V, kFormat, kRead> read_page(const AttendArgs& a, const PageView& page,
                                                       const AttendScratch& s) {
-  const size_t d = a.head_dim, v_dim = padded_head_dim(d);
+  const size_t d = a.head_dim, v_dim = padded_head_dim(d), key_dim = a.key_channels();
   PageReader<V, kFormat, kRead> reader{
       static_cast<const float*>(page.k), static_cast<const float*>(page.v),
       static_cast<const uint16_t*>(page.k), static_cast<const uint16_t*>(page.v), v_dim};
   if constexpr (kRead == PageRead::kCopied) {
     if (is_coded(page.k_format)) {
-      decode_plane<V, Plane::kKeys>(page.k_format, d, page.k, s, s.k);
+      decode_plane<V, Plane::kKeys>(page.k_format, key_dim, page.k, s, s.k);
     } else if constexpr (kFormat == KvFormat::kF16) {
-      copy_f16<V>(reader.k16, d * kPageTokens, s.k);
+      copy_f16<V>(reader.k16, key_dim * kPageTokens, s.k);
     } else if constexpr (kFormat == KvFormat::kBF16) {
-      copy_bf16_pairs<V>(reader.k16, (d + 1) / 2, kPageTokens, s.k);
+      copy_bf16_pairs<V>(reader.k16, (key_dim + 1) / 2, kPageTokens, s.k);
     }
     if (is_coded(page.v_format)) {
       decode_plane<V, Plane::kValues>(page.v_format, d, page.v, s, s.v);

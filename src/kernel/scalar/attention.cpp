@@ -14,7 +14,7 @@ constexpr float kNegativeInfinity = -std::numeric_limits<float>::infinity();
 // One number of a page, whatever its format: the one function here that knows the layouts.
 float key(const AttendArgs& a, const PageView& page, size_t channel, size_t slot) {
   if (is_coded(page.k_format)) {
-    return decode_code(page.k_format, Plane::kKeys, a.head_dim, page.k, channel, slot);
+    return decode_code(page.k_format, Plane::kKeys, a.key_channels(), page.k, channel, slot);
   }
   const size_t plane = channel * kPageTokens + slot;
   const size_t pair = (channel / 2 * kPageTokens + slot) * 2 + channel % 2;
@@ -59,9 +59,8 @@ bool visible(const AttendArgs& a, const PageView& page, size_t slot, int32_t que
 float score(const AttendArgs& a, const PageView& page, size_t row, size_t slot) {
   if (!visible(a, page, slot, a.positions[row])) return kNegativeInfinity;
   double sum = 0;
-  for (size_t c = 0; c < a.head_dim; ++c) {
-    sum += double{a.q[row * a.head_dim + c]} * key(a, page, c, slot);
-  }
+  const size_t d = a.key_channels();
+  for (size_t c = 0; c < d; ++c) sum += double{a.q[row * d + c]} * key(a, page, c, slot);
   double s = sum * a.scale;
   if (a.soft_cap > 0) s = a.soft_cap * std::tanh(s / a.soft_cap);
   return static_cast<float>(s * 1.4426950408889634);

@@ -34,9 +34,13 @@ std::vector<float> channel_scores(const HeadView& head, const QueryView& window)
   return queries;
 }
 
+std::vector<int32_t> top_channels(std::span<const float> scores, size_t kept) {
+  return top_k(scores, kept);
+}
+
 std::vector<int32_t> kept_channels(std::span<const float> scores, double ratio) {
   const auto dropped = static_cast<size_t>(ratio * static_cast<double>(scores.size()));
-  return top_k(scores, scores.size() - dropped);
+  return top_channels(scores, scores.size() - dropped);
 }
 
 }  // namespace fathom::kv

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "kernel/attention.h"
@@ -86,6 +87,15 @@ class StoreCodec {
   }
   // Encodes a full plain page into a sealed one.
   virtual void seal(PageData /*plain*/, size_t /*head_dim*/, PageData /*sealed*/) const {}
+  // The same where sealed keys have these channels only; such a page's view has thin().
+  virtual void seal_thin(PageData /*plain*/, size_t /*head_dim*/,
+                         std::span<const uint16_t> /*channels*/, PageData /*sealed*/) const {}
+  // Where a thin sealed page has its channels and the first of its keys; none: it has them all.
+  struct Thin {
+    std::span<const uint16_t> channels;
+    const std::byte* keys = nullptr;
+  };
+  virtual Thin thin(PageData /*sealed*/, size_t /*head_dim*/) const { return {}; }
 };
 
 }  // namespace fathom::kv

@@ -5,7 +5,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <span>
+#include <vector>
 
 #include "kv/store/codec.h"
 #include "kv/view.h"
@@ -18,6 +21,8 @@ class PageChooser {
   struct Page {
     const StoreCodec* coder = nullptr;  // that encoded it, or is to; null: plain
     bool open = false;                  // may be given a coder
+    // Of the keys, ascending, for a coder that leaves out the others.
+    std::shared_ptr<const std::vector<uint16_t>> channels = {};
   };
 
   virtual ~PageChooser() = default;

@@ -120,6 +120,7 @@ TEST_P(EveryStore, S0_WhatIsReadBackIsNear) {
     SequenceCache cache(pages, store, {1, kKvHeads, d});
     read(text, 100, pool, cache);
     for (const bool keys : {true, false}) {
+      if (keys && GetParam() == "think") continue;  // leaves out channels: think_test.cpp
       const StoreCodec& codec = store.of(0);
       const Frame* frame = keys ? codec.key_frame() : codec.value_frame();
       const KvFormat format = keys ? codec.sealed_key_format() : codec.sealed_value_format();
@@ -247,8 +248,10 @@ TEST_P(EveryStore, S4_PagesFilledTokenByTokenAreTheSame) {
       if (p < 3) {
         EXPECT_EQ(coder != nullptr, store.of(0).seals() || store.of(0).chooser());
       }
-      const size_t bytes = coder ? coder->sealed_bytes(64) : store.of(0).page_bytes(64);
-      EXPECT_EQ(0, std::memcmp(a[p].k, b[p].k, bytes)) << p;
+      const size_t keys = static_cast<size_t>(static_cast<const std::byte*>(a[p].v) -
+                                              static_cast<const std::byte*>(a[p].k));
+      const size_t values = coder ? coder->sealed_value_bytes(64) : store.of(0).value_bytes(64);
+      EXPECT_EQ(0, std::memcmp(a[p].k, b[p].k, keys + values)) << p;
     }
   }
 }
