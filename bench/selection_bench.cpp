@@ -45,10 +45,13 @@ void select(benchmark::State& state, const kv::Method& method) {
   const kv::PrefillView view = head().chunk(0, kTokens);
   const size_t blocks = kv::touched_blocks(0, kTokens, policy->query_block());
   std::vector<kv::RowList> lists(view.queries.group * blocks);
+  kv::Bundles bundles;
   double seconds = 0;
   for (auto _ : state) {
     const auto start = std::chrono::steady_clock::now();
+    bundles = {};
     policy->select(view, lists);
+    policy->bundle(view, bundles);
     seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
   double keys = 0;
@@ -57,6 +60,12 @@ void select(benchmark::State& state, const kv::Method& method) {
   }
   const double runs = static_cast<double>(state.iterations());
   const double rows = static_cast<double>(policy->query_block());
+  for (const auto& round : bundles.rounds) {
+    for (const kv::Bundle& bundle : round) {
+      const size_t sampled = bundles.samples[bundle.sample].keys.size();
+      keys += static_cast<double>(bundle.rows.size() * (bundle.keys.size() + sampled)) / rows;
+    }
+  }
   state.counters["of_dense"] = seconds / runs / dense_seconds();
   state.counters["density"] = keys * rows / (4.0 * kTokens * kTokens / 2);
 }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "kv/replay/attend_lists.h"
+#include "kv/replay/bundle_index.h"
 #include "kv/replay/replay.h"
 
 namespace fathom::eval {
@@ -157,15 +158,22 @@ StageRecall summary(const std::vector<RowSums>& heads, size_t rows) {
 StageRecall prefill_recall(const kv::Replay& replay, const ProfileOptions& options) {
   const Recording& r = replay.recording;
   const PrefillLists lists(replay);
+  const std::vector<kv::BundleIndex> bundles(replay.bundles.begin(), replay.bundles.end());
   const std::vector<size_t> rows = spread_rows(0, r.prompt(), options.rows);
   std::vector<RowSums> heads(r.heads());
   replay.pool.run(r.heads(), [&](size_t h, int) {
     std::vector<float> weights;
     std::vector<int32_t> keys;
+    std::vector<float> counts;
     for (const size_t row : rows) {
       attention_row(r, h, row, weights);
       kv::visible_keys(lists.list(h, row), row, keys);
-      for (const int32_t key : keys) heads[h].recall += weights[static_cast<size_t>(key)];
+      counts.clear();
+      bundles[h / r.group()].append(h % r.group(), row, keys, counts);
+      for (size_t i = 0; i < keys.size(); ++i) {  // what is read; a sample stands for more
+        const bool again = i > 0 && keys[i] == keys[i - 1];
+        if (!again) heads[h].recall += weights[static_cast<size_t>(keys[i])];
+      }
       heads[h].read += static_cast<double>(keys.size()) / static_cast<double>(row + 1);
     }
   });

@@ -26,6 +26,7 @@
 #include "kv/prefill/anchor.h"
 #include "kv/prefill/flexprefill.h"
 #include "kv/prefill/hip.h"
+#include "kv/prefill/hyper.h"
 #include "kv/prefill/lserve.h"
 #include "kv/prefill/minference.h"
 #include "kv/prefill/tri_shape.h"
@@ -225,6 +226,7 @@ std::span<const Method> all_methods() {
       prefill(flexprefill_info(), make_flexprefill),
       prefill(anchor_info(), make_anchor),
       prefill(hip_info(), make_hip),
+      prefill(hyper_info(), make_hyper),
       prefill(lserve_info(), make_lserve),
       prefill(zipvl_info(), make_zipvl),
       prompt_filter(gemfilter_info(), gemfilter),

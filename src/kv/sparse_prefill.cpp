@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "base/stopwatch.h"
 #include "kv/attention_state.h"
+#include "kv/gathered_page.h"
 #include "kv/thin_keys.h"
 
 namespace fathom::kv {
@@ -49,7 +50,10 @@ double causal_pages(size_t last) { return static_cast<double>(last / kPageTokens
 }  // namespace
 
 SparsePrefill::SparsePrefill(ThreadPool& pool, const kernel::Kernels& kernels)
-    : pool_(pool), kernels_(kernels), workers_(static_cast<size_t>(pool.size())) {}
+    : pool_(pool),
+      kernels_(kernels),
+      workers_(static_cast<size_t>(pool.size())),
+      bundles_(pool, kernels) {}
 
 void SparsePrefill::run(const PrefillPolicy& policy, const AttendLayer& layer,
                         const SequenceRows& sequence) {
@@ -58,6 +62,7 @@ void SparsePrefill::run(const PrefillPolicy& policy, const AttendLayer& layer,
   select(policy, layer, sequence);
   account_.select_seconds += selecting.seconds();
   const Stopwatch attending;
+  account_.visited += bundles_.run(layer, sequence);
   share(sequence, layer.heads, policy.query_block());
   for (size_t head = 0; head < layer.heads;) {
     const size_t end = plan_gathering(layer, sequence, head);
@@ -100,6 +105,7 @@ void SparsePrefill::select(const PrefillPolicy& policy, const AttendLayer& layer
   blocks_ = touched_blocks(tokens - sequence.tokens, sequence.tokens, policy.query_block());
   lists_.resize(layer.heads * blocks_);
   for (RowList& list : lists_) list = {};
+  bundles_.clear(cache.shape().kv_heads);
   pool_.run(cache.shape().kv_heads, [&](size_t kv_head, int worker) {
     select_head(policy, layer, sequence, kv_head, worker);
   });
@@ -129,6 +135,7 @@ void SparsePrefill::select_head(const PrefillPolicy& policy, const AttendLayer& 
   view.queries.stride = layer.heads * d;
   view.queries.q = layer.q + (sequence.first_row * layer.heads + kv_head * group) * d;
   policy.select(view, std::span(lists_).subspan(kv_head * group * blocks_, group * blocks_));
+  policy.bundle(view, bundles_.of(kv_head));
 }
 
 void SparsePrefill::share(const SequenceRows& sequence, size_t heads, size_t query_block) {
@@ -171,19 +178,12 @@ void SparsePrefill::gather_columns(const AttendLayer& layer, const SequenceRows&
   pool_.run(gathering_.size(), [&](size_t i, int) {
     const Gathered& g = gathering_[i];
     const HeadCache& head = cache.head(layer.layer, g.head / group);
-    const size_t slots = ceil_div(g.set->keys.size(), kPageTokens) * kPageTokens;
-    for (size_t at = 0; at < slots; ++at) {
+    const std::span<const int32_t> keys = g.set->keys;
+    for (size_t at = 0; at < keys.size(); at += kPageTokens) {
       const size_t page = g.page + at / kPageTokens;
-      const PageData to{gathered_.data() + page * codec.page_bytes(d)};
-      int32_t& position = gathered_positions_[g.page * kPageTokens + at];
-      if (at < g.set->keys.size()) {
-        const size_t key = static_cast<size_t>(g.set->keys[at]);
-        head.copy_token(d, key, to, at % kPageTokens);
-        position = head.position(key);
-      } else {
-        codec.clear_slot(to, d, at % kPageTokens);
-        position = 0;
-      }
+      gather_page(head, d, keys.subspan(at, std::min(kPageTokens, keys.size() - at)),
+                  {gathered_.data() + page * codec.page_bytes(d)},
+                  gathered_positions_.data() + page * kPageTokens);
     }
   });
 }
@@ -332,6 +332,7 @@ void SparsePrefill::run_tile(const AttendLayer& layer, const SequenceRows& seque
     attend(layer, cache, {&tile, w.open, layer.window}, w);
     attend(layer, cache, {&tile, w.windowed, window}, w);
   }
+  bundles_.join(tile.head, tile.first, state_at(w.state.data(), tile.rows), tile.rows);
   kernel::finish_attention(state_at(w.state.data(), tile.rows), tile.rows, d,
                            {w.rows.data(), d, nullptr});
   for (size_t r = 0; r < tile.rows; ++r) {

@@ -4,7 +4,7 @@
 // runs over tiles of 64 queries of one query head and their pages. Pieces that begin at a page's
 // border are read where they lie, others are copied; single keys are gathered into pages that
 // neighbouring blocks share. With every key in the lists the result is that of dense attention, bit
-// for bit.
+// for bit. What a policy says in bundles is attended to before (bundle_attention.h) and joined.
 //
 // Scratch grows with the longest sequence: the keys of one kv head as floats for each worker. What
 // is gathered at once is bound by kGatherBytes, or by what one query head needs.
@@ -17,6 +17,7 @@
 #include "base/thread_pool.h"
 #include "kernel/kernels.h"
 #include "kv/attend_layer.h"
+#include "kv/bundle_attention.h"
 #include "kv/prefill/prefill_policy.h"
 #include "kv/shared_columns.h"
 
@@ -91,6 +92,7 @@ class SparsePrefill {
   ThreadPool& pool_;
   const kernel::Kernels& kernels_;
   std::vector<Worker> workers_;
+  BundleAttention bundles_;
   std::vector<RowList> lists_;                // [query head][block]
   std::vector<size_t> ends_;                  // [block]: index after its last query
   std::vector<std::vector<ColumnSet>> sets_;  // [query head]

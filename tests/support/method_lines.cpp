@@ -26,6 +26,7 @@ const Values kLean = {{"a_shape", "sinks=4,window=100"},
                       {"flexprefill", "gamma=0.1,min_budget=64,block=64"},
                       {"anchor", "theta=-1,step=1,block=64"},
                       {"hip", "k=64,window=64,dense_layers=0"},
+                      {"hyper", "block=32,sample=32,min_len=64"},
                       {"lserve", "sinks=4,window=100"},
                       {"zipvl", "tau=0.3,probes=16"},
                       {"gemfilter", "budget=48"}};

@@ -30,6 +30,28 @@ struct RowList {
   int32_t sinks = 0, window = 0;
 };
 
+// Queries that read the same keys wherever both stand, which no list of a block can say. No row
+// finds a key of its bundle in its list, or in another bundle.
+struct Bundle {
+  struct Row {
+    uint32_t head = 0;   // of the group
+    uint32_t query = 0;  // its index among the head's tokens
+  };
+  std::vector<Row> rows;       // each sees every key of the bundle and of its sample
+  std::vector<int32_t> keys;   // indices, ascending
+  size_t sample = 0;           // of Bundles::samples: read, too,
+  std::vector<uint64_t> seen;  // as far as bit i % 64 of seen[i / 64] is set for its key i
+};
+// Keys that stand for those that nobody reads: each counts `weight` times in the softmax.
+struct Sample {
+  std::vector<int32_t> keys;  // indices, ascending; a key that was drawn twice is there twice
+  float weight = 1.0f;
+};
+struct Bundles {
+  std::vector<Sample> samples;
+  std::vector<std::vector<Bundle>> rounds;  // no row is in two bundles of one round
+};
+
 // A chunk of the prompt: its queries are the last `queries.tokens` of the head's tokens.
 struct PrefillView {
   HeadView head;
@@ -52,6 +74,8 @@ class PrefillPolicy {
   // Fills lists[head of the group][block], `blocks` = number of blocks that the chunk touches, laid
   // out as lists[head * blocks + block]. Every query gets at least itself and key 0.
   virtual void select(const PrefillView& view, std::span<RowList> lists) const = 0;
+  // What the chunk's queries read beside their lists; `out` is empty.
+  virtual void bundle(const PrefillView& /*view*/, Bundles& /*out*/) const {}
 };
 
 // Blocks that queries [first, first + tokens) touch: view.first(), view.queries.tokens.

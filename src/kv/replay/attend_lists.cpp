@@ -21,8 +21,8 @@ void visible_keys(const RowList& list, size_t query, std::vector<int32_t>& keys)
   for (; column != list.columns.end(); ++column) add(*column);
 }
 
-double attend_keys(const HeadView& head, const float* q, std::span<const int32_t> keys,
-                   float* out) {
+double attend_keys(const HeadView& head, const float* q, std::span<const int32_t> keys, float* out,
+                   std::span<const float> counts) {
   const size_t d = head.head_dim;
   std::vector<double> weights(keys.size()), sums(d);
   double most = -std::numeric_limits<double>::infinity();
@@ -35,7 +35,7 @@ double attend_keys(const HeadView& head, const float* q, std::span<const int32_t
   }
   double total = 0;
   for (size_t i = 0; i < keys.size(); ++i) {
-    const double weight = std::exp(weights[i] - most);
+    const double weight = std::exp(weights[i] - most) * (counts.empty() ? 1.0 : counts[i]);
     const float* v = head.v + static_cast<size_t>(keys[i]) * d;
     for (size_t c = 0; c < d; ++c) sums[c] += weight * v[c];
     total += weight;

@@ -14,7 +14,9 @@ namespace fathom::kv {
 void visible_keys(const RowList& list, size_t query, std::vector<int32_t>& keys);
 
 // out [head_dim] = softmax over the keys of scale * q . k, times v; returns ln sum e^score. No
-// keys: 0 and -inf. REQUIRES: head.v is set.
-double attend_keys(const HeadView& head, const float* q, std::span<const int32_t> keys, float* out);
+// keys: 0 and -inf. Where `counts` is not empty, e^score of key i counts counts[i] times.
+// REQUIRES: head.v is set.
+double attend_keys(const HeadView& head, const float* q, std::span<const int32_t> keys, float* out,
+                   std::span<const float> counts = {});
 
 }  // namespace fathom::kv

@@ -48,7 +48,8 @@ struct Replay {
   // FETCH leave. readable[s * heads + h].
   std::vector<std::vector<int32_t>> readable;
 
-  std::vector<float> out, lse;  // [tokens][heads][head_dim], [tokens][heads]
+  std::vector<Bundles> bundles;  // [kv head], of the prompt; PREFILL fills them
+  std::vector<float> out, lse;   // [tokens][heads][head_dim], [tokens][heads]
   std::vector<ReplayTensor> tensors;
   std::map<std::string, double> numbers;  // for a summary
 };
