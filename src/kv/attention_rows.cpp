@@ -1,6 +1,7 @@
 #include "kv/attention_rows.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "kernel/kernels.h"
@@ -18,6 +19,16 @@ size_t tokens_up_to(const HeadView& head, size_t position) {
   const auto* end = head.positions + head.tokens;
   return static_cast<size_t>(std::upper_bound(head.positions, end, static_cast<int32_t>(position)) -
                              head.positions);
+}
+
+size_t tokens_behind(const HeadView& head, size_t position) {
+  const auto window = static_cast<size_t>(head.window);
+  return window == 0 || position < window ? 0 : tokens_up_to(head, position - window);
+}
+
+void cap_scores(const HeadView& head, std::span<float> scores) {
+  if (head.soft_cap == 0) return;
+  for (float& s : scores) s = head.soft_cap * std::tanh(s / head.soft_cap);
 }
 
 void key_scores(const HeadView& head, const float* q, size_t first, std::span<float> out) {
@@ -52,8 +63,11 @@ void for_each_weights_row(const HeadView& head, const QueryView& queries, Weight
     for (size_t i = 0; i < count * group; ++i) {
       const size_t query = i / group, g = i % group;
       const size_t visible = tokens_up_to(head, queries.first + first + query);
+      const size_t behind = tokens_behind(head, queries.first + first + query);
       const std::span<float> w(weights.data() + (g * kRows + query) * n, visible);
-      softmax(w);
+      std::fill_n(w.begin(), behind, 0.0f);
+      cap_scores(head, w.subspan(behind));
+      softmax(w.subspan(behind));
       row(g, first + query, w);
     }
   }

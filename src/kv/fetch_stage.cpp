@@ -213,6 +213,7 @@ HeadView FetchStage::view(const Task& task, size_t tokens) {
   out.head_dim = d;
   out.tokens = tokens;
   out.scale = task.layer.scale;
+  out.soft_cap = task.layer.soft_cap;
   if (needs_.unrotated) out.rope = &task.layer.rope;
   if (needs_.sentences || needs_.surprise) {
     w.text = cache.text().view();

@@ -28,7 +28,7 @@ KeepStage::KeepStage(ThreadPool& pool, std::shared_ptr<const KeepPolicy> policy,
 
 void KeepStage::observe(const AttendLayer& layer, std::span<const SequenceRows> sequences) {
   if (!policy_ || sequences.empty()) return;
-  layers_[layer.layer] = {layer.scale, layer.window, layer.rope};
+  layers_[layer.layer] = {layer.scale, layer.soft_cap, layer.window, layer.rope};
   for (const SequenceRows& s : sequences) {
     if (needs_.window > 0) remember(layer, s);
   }
@@ -98,6 +98,8 @@ HeadView KeepStage::view(const SequenceCache& cache, size_t layer, size_t kv_hea
                          Head& head) const {
   HeadView view = stored_head(cache, layer, kv_head, head.k, head.positions);
   view.scale = layers_[layer].scale;
+  view.soft_cap = layers_[layer].soft_cap;
+  view.window = layers_[layer].window;
   view.rope = &layers_[layer].rope;
   return view;
 }

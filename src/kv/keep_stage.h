@@ -5,8 +5,8 @@
 // A policy is asked when a prompt has been read; one that evicts while decoding also whenever a
 // page's worth of tokens has come since, so that a cache exceeds its budget by less than a page.
 //
-// Attention received is that of dense attention over the keys that are there, without soft caps and
-// sliding windows: the products of all new queries with all keys once more, in f32.
+// Attention received is that of dense attention over the keys that are there: the products of all
+// new queries with all keys once more, in f32.
 #pragma once
 
 #include <memory>
@@ -41,7 +41,7 @@ class KeepStage {
   };
   // What stays the same for all sequences.
   struct Layer {
-    float scale = 1.0f;
+    float scale = 1.0f, soft_cap = 0.0f;
     int32_t window = 0;
     RopeView rope;
   };

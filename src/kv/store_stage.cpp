@@ -8,10 +8,7 @@ namespace fathom::kv {
 using kernel::kPageTokens;
 
 StoreStage::StoreStage(ThreadPool& pool, const Store& store, size_t layers)
-    : pool_(pool),
-      choosers_(layers),
-      scales_(layers, 1.0f),
-      workers_(static_cast<size_t>(pool.size())) {
+    : pool_(pool), choosers_(layers), scores_(layers), workers_(static_cast<size_t>(pool.size())) {
   for (size_t layer = 0; layer < layers; ++layer) {
     const PageChooser* chooser = store.of(layer).chooser();
     choosers_[layer] = chooser;
@@ -23,7 +20,7 @@ StoreStage::StoreStage(ThreadPool& pool, const Store& store, size_t layers)
 
 void StoreStage::observe(const AttendLayer& layer, std::span<const SequenceRows> sequences) {
   if (!choosers_[layer.layer]) return;
-  scales_[layer.layer] = layer.scale;
+  scores_[layer.layer] = {layer.scale, layer.soft_cap, layer.window};
   for (const SequenceRows& s : sequences) {
     StoreState& state = s.cache->store_state();
     const size_t width = layer.heads * s.cache->shape().head_dim;
@@ -77,7 +74,9 @@ void StoreStage::choose(const SequenceCache& cache, size_t layer, size_t kv_head
   if (!any || state.filled[layer] == 0) return;
   Worker& w = workers_[static_cast<size_t>(worker)];
   HeadView view = stored_head(cache, layer, kv_head, w.keys, w.positions);
-  view.scale = scales_[layer];
+  view.scale = scores_[layer].scale;
+  view.soft_cap = scores_[layer].soft_cap;
+  view.window = scores_[layer].window;
   QueryView queries;
   queries.group = state.width / d / cache.shape().kv_heads;
   queries.tokens = state.filled[layer];

@@ -36,7 +36,12 @@ class StoreStage {
   };
   ThreadPool& pool_;
   std::vector<const PageChooser*> choosers_;  // of the layers; null: pages are sealed as they fill
-  std::vector<float> scales_;
+  // Of a layer's attention, as the model asked for it.
+  struct Scores {
+    float scale = 1.0f, soft_cap = 0.0f;
+    int32_t window = 0;
+  };
+  std::vector<Scores> scores_;
   size_t window_ = 0;        // the longest that a chooser wants
   size_t every_ = SIZE_MAX;  // the shortest
   std::vector<Worker> workers_;

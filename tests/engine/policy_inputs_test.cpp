@@ -24,7 +24,8 @@ class Spy final : public kv::KeepPolicy {
     std::vector<int32_t> positions;
     kv::RopeView rope;
     size_t first = 0, stride = 0, group = 0, head_dim = 0;
-    float scale = 0;
+    float scale = 0, soft_cap = 0;
+    int32_t window = 0;
   };
   explicit Spy(size_t budget) : budget_(budget) {}
   kv::KeepNeeds needs() const override {
@@ -43,6 +44,7 @@ class Spy final : public kv::KeepPolicy {
       s.surprise.assign(head.text->surprise.begin(), head.text->surprise.end());
       s.rope = *head.rope;
       s.first = q.first, s.group = q.group, s.head_dim = d, s.scale = head.scale;
+      s.soft_cap = head.soft_cap, s.window = head.window;
       s.q.clear(), s.q_unrotated.clear();
       for (size_t t = 0; t < q.tokens; ++t) {
         for (size_t g = 0; g < q.group; ++g) {
@@ -133,6 +135,54 @@ TEST(PolicyInputs, ReceivedAttentionIsThatOfAllQueries) {
     EXPECT_NEAR(std::accumulate(received.begin(), received.end(), 0.0), 150.0, 150 * 1e-5);
     if (want.empty()) want = received;
     EXPECT_EQ(received, want) << "steps of " << batch;
+  }
+}
+
+// What every stored token received of all queries, in f64: scores with the model's soft cap, over
+// the keys that the layer's window leaves.
+std::vector<double> received_by_definition(const Spy::Seen& s, const model::Config& c,
+                                           size_t layer) {
+  const size_t n = s.positions.size(), d = s.head_dim;
+  std::vector<double> out(n), row(n);
+  for (size_t q = 0; q < n * s.group; ++q) {
+    const size_t last = q / s.group;
+    const auto window = static_cast<size_t>(c.window);
+    const size_t first = c.windowed(layer) && last >= window ? last + 1 - window : 0;
+    double sum = 0;
+    for (size_t t = first; t <= last; ++t) {
+      double score = 0;
+      for (size_t i = 0; i < d; ++i) score += double{s.q[q * d + i]} * s.k[t * d + i];
+      score *= s.scale;
+      const double cap = c.attention_soft_cap;
+      if (cap > 0) score = cap * std::tanh(score / cap);
+      sum += row[t] = std::exp(score);
+    }
+    for (size_t t = first; t <= last; ++t) out[t] += row[t] / sum / double(s.group);
+  }
+  return out;
+}
+
+// A text of 64 tokens, whose queries the policy is all shown; windows of 32.
+TEST(PolicyInputs, ReceivedAttentionHasTheModelsWindowsAndSoftCaps) {
+  for (const char* model : {"llama", "gemma2", "gemma3"}) {
+    Watched w(model, 4096, 17);
+    const model::Config& c = w.runner->config();
+    kv::SequenceCache cache = w.runner->new_cache();
+    w.runner->read(cache, test::random_tokens(64, c.vocab, 2));
+    size_t windowed = 0;
+    for (size_t layer = 0; layer < c.layers; ++layer) {
+      windowed += c.windowed(layer);
+      for (size_t h = 0; h < c.kv_heads; ++h) {
+        const Spy::Seen& s = w.spy->seen[layer * c.kv_heads + h];
+        EXPECT_EQ(s.soft_cap, c.attention_soft_cap);
+        EXPECT_EQ(s.window, c.windowed(layer) ? c.window : 0);
+        const auto want = received_by_definition(s, c, layer);
+        for (size_t t = 0; t < 64; ++t) {
+          EXPECT_NEAR(s.received[t], want[t], 1e-5 * (1 + want[t])) << model << " " << layer;
+        }
+      }
+    }
+    EXPECT_EQ(windowed > 0, std::string_view(model) != "llama");
   }
 }
 

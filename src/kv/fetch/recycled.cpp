@@ -85,6 +85,7 @@ class RecycledIndex final : public FetchIndex {
       for (size_t i = 0; i < one.size(); ++i) {
         one[i] = dot(q, head.key(static_cast<size_t>(tokens_[i])), head.head_dim) * head.scale;
       }
+      cap_scores(head, one);
       softmax(one);
       add_scaled(1.0f, one.data(), one.size(), weights_.data());
     }

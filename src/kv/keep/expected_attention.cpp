@@ -1,8 +1,10 @@
 #include "kv/keep/expected_attention.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
+#include "kv/attention_rows.h"
 #include "kv/keep/budgeted.h"
 #include "kv/rope.h"
 #include "kv/vector.h"
@@ -46,6 +48,13 @@ Moments moments(const HeadView& head, const QueryView& queries, size_t group_hea
   return m;
 }
 
+// ln of the expected e^score of a normal score; with a soft cap, of its line at the mean.
+float expected_score(const HeadView& head, float mean, float spread) {
+  if (head.soft_cap == 0) return mean + spread / 2;
+  const float capped = std::tanh(mean / head.soft_cap), slope = 1 - capped * capped;
+  return head.soft_cap * capped + slope * slope * spread / 2;
+}
+
 // One query head's softmax over the tokens from `first`, added to out[first...].
 void add_expected(const HeadView& head, const QueryStatistics& s, size_t first,
                   std::span<float> scratch, std::span<float> out) {
@@ -58,7 +67,8 @@ void add_expected(const HeadView& head, const QueryStatistics& s, size_t first,
       add_scaled(k[i], s.covariance.data() + i * d, d, product.data());
     }
     const float spread = dot(product.data(), k, d) * head.scale * head.scale;
-    scratch[t] = dot(s.mean.data(), k, d) * head.scale + spread / 2;
+    const float mean = dot(s.mean.data(), k, d) * head.scale;
+    scratch[t] = expected_score(head, mean, spread);
   }
   const std::span<float> weights = scratch.subspan(first);
   softmax(weights);
@@ -80,13 +90,16 @@ class ExpectedAttention final : public Scorer {
  private:
   void score(const HeadView& head, const QueryView& queries, std::span<float> out) const {
     const size_t first = std::min(tokens_before(head, options_.skipped), head.tokens);
+    // What the query after the prompt no longer sees, none after it will.
+    const size_t seen =
+        std::clamp(tokens_behind(head, queries.first + queries.tokens), first, head.tokens);
     std::vector<float> scratch(head.tokens);
     std::fill(out.begin(), out.end(), 0.0f);
     for (size_t g = 0; g < queries.group; ++g) {
-      add_expected(head, query_statistics(head, queries, g, options_), first, scratch, out);
+      add_expected(head, query_statistics(head, queries, g, options_), seen, scratch, out);
     }
     float most = 0;
-    for (size_t t = first; t < head.tokens; ++t) {
+    for (size_t t = seen; t < head.tokens; ++t) {
       const float mean = out[t] / static_cast<float>(queries.group);
       out[t] = (mean + options_.epsilon) * norm(head.value(t), head.head_dim);
       most = std::max(most, out[t]);
