@@ -48,11 +48,23 @@ Moments moments(const HeadView& head, const QueryView& queries, size_t group_hea
   return m;
 }
 
-// ln of the expected e^score of a normal score; with a soft cap, of its line at the mean.
-float expected_score(const HeadView& head, float mean, float spread) {
-  if (head.soft_cap == 0) return mean + spread / 2;
-  const float capped = std::tanh(mean / head.soft_cap), slope = 1 - capped * capped;
-  return head.soft_cap * capped + slope * slope * spread / 2;
+// ln of the expected e^score of a normal score with this mean and variance; with a soft cap by
+// Gauss and Hermite's rule of seven points.
+float expected_score(const HeadView& head, float mean, float variance) {
+  if (head.soft_cap == 0) return mean + variance / 2;
+  constexpr float kPoints[] = {0.0f, 1.1544054f, 2.3667594f, 3.7504397f};
+  constexpr float kWeights[] = {0.45714286f, 0.24012318f, 0.030757124f, 0.00054826886f};
+  const float cap = head.soft_cap, deviation = std::sqrt(std::max(variance, 0.0f));
+  const auto score = [&](float point) { return cap * std::tanh((mean + deviation * point) / cap); };
+  const float top = score(kPoints[3]);
+  float sum = 0;
+  for (size_t i = 0; i < std::size(kPoints); ++i) {
+    for (const float side : {-1.0f, 1.0f}) {
+      if (i == 0 && side < 0) continue;  // the middle counts once
+      sum += kWeights[i] * std::exp(score(side * kPoints[i]) - top);
+    }
+  }
+  return top + std::log(sum);
 }
 
 // One query head's softmax over the tokens from `first`, added to out[first...].
