@@ -8,6 +8,18 @@
 
 namespace fathom::kv {
 
+void add_to_extra(ExtraToken& into, std::span<const float> k, std::span<const float> v,
+                  double count) {
+  into.k.resize(k.size());
+  into.v.resize(v.size());
+  into.count += count;
+  const auto share = static_cast<float>(count / into.count);
+  for (size_t c = 0; c < k.size(); ++c) {
+    into.k[c] += share * (k[c] - into.k[c]);
+    into.v[c] += share * (v[c] - into.v[c]);
+  }
+}
+
 void join_extra_row(const ExtraToken& extra, const AttendLayer& layer, const float* q,
                     const kernel::AttendState& row) {
   const size_t d = extra.k.size();

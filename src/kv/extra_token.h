@@ -1,10 +1,16 @@
 // Attention to a head's extra token, which joins what was attended to in pages.
 #pragma once
 
+#include <span>
+
 #include "kernel/attention.h"
 #include "kv/attend_layer.h"
 
 namespace fathom::kv {
+
+// `into` stands for `count` more tokens, whose mean key and value these are, [head_dim].
+void add_to_extra(ExtraToken& into, std::span<const float> k, std::span<const float> v,
+                  double count);
 
 // Row r of the state belongs to a query at q(r), [head_dim]. The state's scores are in base 2, as
 // kernels leave them.

@@ -6,6 +6,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "kernel/page_code.h"
+#include "kv/extra_token.h"
 
 namespace fathom::kv {
 
@@ -349,22 +350,13 @@ void SequenceCache::replace_keys(size_t layer, size_t kv_head, std::span<const f
 }
 
 void SequenceCache::add_extra(size_t layer, size_t kv_head, const ExtraToken& tokens) {
-  HeadCache& head = heads_[layer * shape_.kv_heads + kv_head];
-  ExtraToken& extra = head.extra_;
-  const double total = extra.count + tokens.count;
   if (tokens.count == 0) return;
+  HeadCache& head = heads_[layer * shape_.kv_heads + kv_head];
   const size_t d = shape_.head_dim;
   std::vector<float> k_memory, v_memory;
   const float* k = framed(head.codec().key_frame(), head.id_, tokens.k.data(), d, k_memory);
   const float* v = framed(head.codec().value_frame(), head.id_, tokens.v.data(), d, v_memory);
-  extra.k.resize(shape_.head_dim);
-  extra.v.resize(shape_.head_dim);
-  const auto share = static_cast<float>(tokens.count / total);
-  for (size_t c = 0; c < shape_.head_dim; ++c) {
-    extra.k[c] += share * (k[c] - extra.k[c]);
-    extra.v[c] += share * (v[c] - extra.v[c]);
-  }
-  extra.count = total;
+  add_to_extra(head.extra_, {k, d}, {v, d}, tokens.count);
 }
 
 SequenceCache SequenceCache::fork() const {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/error.h"
 #include "kv/attention_rows.h"
+#include "kv/extra_token.h"
 
 namespace fathom::kv {
 namespace {
@@ -118,7 +118,7 @@ void KeptLayer::apply(const KeepPolicy& policy, const std::vector<std::vector<in
     Folded folded;
     if (policy.folds()) folded = policy.fold(view(i), kept[i]);
     if (folded.count > 0) {
-      throw unsupported("replay", "tokens that stand for several others are not replayed");
+      add_to_extra(h.extra, folded.extra_k, folded.extra_v, static_cast<double>(folded.count));
     }
     const size_t d = recording_->head_dim();
     gather(h.k, kept[i], d);

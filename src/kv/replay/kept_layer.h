@@ -6,6 +6,7 @@
 
 #include "kv/keep/keep_policy.h"
 #include "kv/replay/recording.h"
+#include "kv/sequence_cache.h"
 
 namespace fathom::kv {
 
@@ -33,11 +34,12 @@ class KeptLayer {
   // Reads the next `tokens` of the recording. Their attention is added to what every stored token
   // has received, if `needs` asks for it. The view is valid until the next call of anything.
   const KeepView& append(size_t tokens, const KeepNeeds& needs);
-  // Drops what the policy does not keep, and folds where it folds. Throws Error(kUnsupported) where
-  // a policy leaves a token with a weight behind, which has no place here.
+  // Drops what the policy does not keep, and folds where it folds.
   void apply(const KeepPolicy& policy, const std::vector<std::vector<int32_t>>& kept);
 
   std::span<const int32_t> positions(size_t head) const { return heads_[head].positions; }
+  // What stands for the head's dropped tokens.
+  const ExtraToken& extra(size_t head) const { return heads_[head].extra; }
   HeadView view(size_t head) const;
   QueryView queries(size_t head, size_t first, size_t tokens) const;
   const std::vector<float>& received(size_t head) const { return heads_[head].received; }
@@ -47,6 +49,7 @@ class KeptLayer {
     std::vector<int32_t> positions;
     std::vector<float> k, v, k_unrotated;  // [tokens][head_dim]
     std::vector<float> received;           // [tokens]
+    ExtraToken extra;
   };
   HeadView source(size_t head) const;
   void append_to(size_t head, size_t tokens);

@@ -49,6 +49,12 @@ Replay::Replay(const Recording& r, const Policy& p, ThreadPool& threads)
     readable[i].resize(r.prompt() + i / r.heads() + 1);
     std::iota(readable[i].begin(), readable[i].end(), 0);
   }
+  step_heads.resize(r.steps() * r.kv_heads());
+  kept.resize(r.kv_heads());
+  for (std::vector<int32_t>& head : kept) {
+    head.resize(r.prompt());
+    std::iota(head.begin(), head.end(), 0);
+  }
   out.resize(r.tokens() * r.heads() * r.head_dim());
   lse.resize(r.tokens() * r.heads());
 }
@@ -64,6 +70,7 @@ void run_replay(Replay& replay) {
   replay_store(replay);
   replay_prefill(replay);
   replay_keep(replay);
+  replay_choose(replay);
   replay_fetch(replay);
   replay_decode(replay);
   const Recording& r = replay.recording;

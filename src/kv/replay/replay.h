@@ -7,7 +7,9 @@
 // the attention is f64, so what differs from the dense rows is the policy's doing. All of the
 // prompt is encoded before its rows are attended to, as if it had been read in one step.
 //
-// keep.cpp and fetch.cpp take from `readable` what their policies do not leave.
+// keep.cpp and fetch.cpp take from `readable` what their policies do not leave. A store that looks
+// at attention leaves the prompt plain until it is read, and encodes what KEEP left of it
+// (choose.cpp).
 #pragma once
 
 #include <cstdint>
@@ -20,6 +22,7 @@
 #include "base/thread_pool.h"
 #include "kv/policy.h"
 #include "kv/replay/recording.h"
+#include "kv/sequence_cache.h"
 
 namespace fathom::kv {
 
@@ -47,6 +50,13 @@ struct Replay {
   // Indices that query head h reads at decode step s, ascending, itself included: what KEEP and
   // FETCH leave. readable[s * heads + h].
   std::vector<std::vector<int32_t>> readable;
+  // What KEEP makes of a kv head for a decode step beside that. step_heads[s * kv_heads + h].
+  struct StepHead {
+    std::vector<float> sinks;  // [n][head_dim]: keys of the first n tokens, where these move
+    ExtraToken extra;          // that stands for dropped ones
+  };
+  std::vector<StepHead> step_heads;
+  std::vector<std::vector<int32_t>> kept;  // [kv head]: what is left of the prompt when it is read
 
   std::vector<Bundles> bundles;  // [kv head], of the prompt; PREFILL fills them
   std::vector<float> out, lse;   // [tokens][heads][head_dim], [tokens][heads]
@@ -57,7 +67,8 @@ struct Replay {
 // The stages, in this order. Each does nothing but the exact thing where its policy is null.
 void replay_store(Replay& replay);    // k_decoded, v_decoded
 void replay_prefill(Replay& replay);  // prefill_*; out and lse of the prompt
-void replay_keep(Replay& replay);     // kept_positions
+void replay_keep(Replay& replay);     // kept_positions, extra_*
+void replay_choose(Replay& replay);   // the same of a store that looks at attention; store_bytes
 void replay_fetch(Replay& replay);    // fetched_positions
 void replay_decode(Replay& replay);   // out and lse of the decode steps
 

@@ -1,8 +1,8 @@
 // STORE: what is left of keys and values when they are read back.
 #include <algorithm>
 
-#include "base/buffer.h"
 #include "base/checked.h"
+#include "kv/replay/coded_rows.h"
 #include "kv/replay/replay.h"
 
 namespace fathom::kv {
@@ -16,25 +16,9 @@ void code_page(const StoreCodec& codec, Replay& replay, size_t kv_head, size_t f
   const size_t d = r.head_dim(), tokens = std::min(kPageTokens, r.prompt() - first);
   const bool sealed =
       codec.seals() && tokens == kPageTokens && first + kPageTokens + codec.tail() <= r.prompt();
-  Buffer<std::byte> plain(codec.page_bytes(d)), coded(sealed ? codec.sealed_bytes(d) : 1);
-  float* k = replay.k.data() + (kv_head * r.tokens() + first) * d;
-  float* v = replay.v.data() + (kv_head * r.tokens() + first) * d;
-  const HeadId head{r.layer(), kv_head};
-  for (size_t t = 0; t < tokens; ++t) {
-    if (codec.key_frame()) codec.key_frame()->enter(head, k + t * d, d);
-    if (codec.value_frame()) codec.value_frame()->enter(head, v + t * d, d);
-    codec.write({plain.data()}, d, t, k + t * d, v + t * d);
-  }
-  if (sealed) codec.seal({plain.data()}, d, {coded.data()});
-  for (size_t t = 0; t < tokens; ++t) {
-    if (sealed) {
-      codec.read_sealed({coded.data()}, d, t, k + t * d, v + t * d);
-    } else {
-      codec.read({plain.data()}, d, t, k + t * d, v + t * d);
-    }
-    if (codec.key_frame()) codec.key_frame()->leave(head, k + t * d, d);
-    if (codec.value_frame()) codec.value_frame()->leave(head, v + t * d, d);
-  }
+  const size_t at = (kv_head * r.tokens() + first) * d;
+  code_rows(codec, {sealed ? &codec : nullptr},
+            {{r.layer(), kv_head}, d, tokens, replay.k.data() + at, replay.v.data() + at});
 }
 
 // A recording has no weights to take the norms from: those of the prompt's keys, for every layer up
@@ -74,8 +58,12 @@ void replay_store(Replay& replay) {
   replay.pool.run(r.kv_heads() * pages, [&](size_t i, int) {
     code_page(store.of(r.layer()), replay, i / pages, i % pages * kPageTokens);
   });
-  replay.tensors.push_back(prompt_tensor("k_decoded", r, replay.k));
-  replay.tensors.push_back(prompt_tensor("v_decoded", r, replay.v));
+  if (!store.of(r.layer()).chooser()) add_decoded(replay);
+}
+
+void add_decoded(Replay& replay) {
+  replay.tensors.push_back(prompt_tensor("k_decoded", replay.recording, replay.k));
+  replay.tensors.push_back(prompt_tensor("v_decoded", replay.recording, replay.v));
 }
 
 }  // namespace fathom::kv
