@@ -1,13 +1,14 @@
 #include "file/atomic_file.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 #include "base/error.h"
 
@@ -16,12 +17,34 @@ namespace {
 
 constexpr size_t kBuffer = 1u << 20;
 
+// The file that the path means: what a link leads to. Only a file can be put in another's place: a
+// device or a pipe would be gone.
+std::string target_of(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::file_type type = fs::status(path, error).type();
+  if (type == fs::file_type::directory) {
+    throw with_hint(bad_file(path, "is a folder"), "name a file in it");
+  }
+  if (type == fs::file_type::not_found || type == fs::file_type::none) return path;
+  if (type != fs::file_type::regular) {
+    throw with_hint(bad_file(path, "is not a regular file"),
+                    "results are written to files, which appear when they are complete");
+  }
+  const fs::path target = fs::canonical(path, error);
+  return error ? path : target.string();
+}
+
 }  // namespace
 
-AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), temporary_(path_ + ".XXXXXX") {
-  fd_ = ::mkostemp(temporary_.data(), O_CLOEXEC);
+AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(target_of(path_)) {
+  // Not mkstemp: the file gets the rights that the user gives to new files.
+  static std::atomic<unsigned> count{0};
+  do {
+    temporary_ = fmt::format("{}.{}-{}", target_, ::getpid(), count++);
+    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (fd_ < 0 && errno == EEXIST);
   if (fd_ < 0) fail("created");
-  ::fchmod(fd_, 0644);
   buffer_.reserve(kBuffer);
 }
 
@@ -52,7 +75,7 @@ void AtomicFile::commit() {
   if (::fsync(fd_) != 0) fail("written");
   const int fd = fd_;
   fd_ = -1;
-  if (::close(fd) != 0 || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
+  if (::close(fd) != 0 || std::rename(temporary_.c_str(), target_.c_str()) != 0) {
     const int reason = errno;
     ::unlink(temporary_.c_str());
     errno = reason;

@@ -1,8 +1,9 @@
 // A file that appears under its name only when it is complete.
 //
-// Writing goes to a temporary file in the same folder; commit() puts it in place, over whatever was
-// there. Without commit() the temporary file is removed. Throws Error(kBadFile) with the system's
-// reason. For one thread.
+// Writing goes to a temporary file in the same folder; commit() puts it in place, over the file
+// that was there. Where a link was named, what it leads to is replaced; devices, pipes and folders
+// are refused. Without commit() the temporary file is removed. Throws Error(kBadFile) with the
+// system's reason. For one thread.
 #pragma once
 
 #include <cstddef>
@@ -35,6 +36,7 @@ class AtomicFile {
   [[noreturn]] void fail(const char* what) const;
 
   std::string path_;
+  std::string target_;  // where links lead
   std::string temporary_;
   int fd_ = -1;
   size_t written_ = 0;
