@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <map>
+#include <system_error>
 
 #include "base/error.h"
 
@@ -40,12 +41,21 @@ bool spin_until(Done done) {
 ThreadPool::ThreadPool(int threads) {
   FATHOM_CHECK(threads >= 1);
   workers_.reserve(static_cast<size_t>(threads) - 1);
-  for (int worker = 1; worker < threads; ++worker) {
-    workers_.emplace_back([this, worker] { worker_loop(worker); });
+  try {
+    for (int worker = 1; worker < threads; ++worker) {
+      workers_.emplace_back([this, worker] { worker_loop(worker); });
+    }
+  } catch (const std::system_error&) {
+    stop();
+    throw with_hint(usage_error("--threads", "the system starts no more than {} threads of {}",
+                                workers_.size() + 1, threads),
+                    "ask for fewer");
   }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() {
   stop_.store(true, std::memory_order_relaxed);
   epoch_.fetch_add(1, std::memory_order_release);
   epoch_.notify_all();

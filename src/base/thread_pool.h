@@ -27,7 +27,7 @@ class ThreadPool {
  public:
   using Task = FunctionRef<void(size_t task, int worker)>;
 
-  // REQUIRES: threads >= 1.
+  // REQUIRES: threads >= 1. Throws Error(kUsage) where the system starts fewer.
   explicit ThreadPool(int threads);
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -45,6 +45,7 @@ class ThreadPool {
 
  private:
   void worker_loop(int worker);
+  void stop();
   void take_tasks(int worker);
 
   std::vector<std::thread> workers_;

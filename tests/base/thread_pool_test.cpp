@@ -1,12 +1,16 @@
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <numeric>
 #include <stdexcept>
 #include <vector>
+
+#include "base/error.h"
 
 namespace fathom {
 namespace {
@@ -71,6 +75,26 @@ TEST(ThreadPool, CallersTakeTurns) {
   for (std::thread& t : callers) t.join();
   EXPECT_EQ(count, 4 * 200 * 3);
 }
+
+#ifndef FATHOM_SANITIZED  // sanitizers reserve more address space than any limit
+// As far as it gets where no stack has room any more.
+int start_many() {
+  const rlimit little{size_t{1} << 30, size_t{1} << 30};
+  setrlimit(RLIMIT_AS, &little);
+  try {
+    ThreadPool pool(1024);
+  } catch (const Error& error) {
+    return static_cast<int>(error.code());
+  }
+  return 0;
+}
+
+TEST(ThreadPool, MoreThreadsThanTheSystemStartsAreAnError) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(std::exit(start_many()), testing::ExitedWithCode(static_cast<int>(ErrorCode::kUsage)),
+              "");
+}
+#endif
 
 TEST(PartOf, CoversTheRangeInGrains) {
   for (const size_t n : {0, 1, 15, 16, 17, 1000}) {
