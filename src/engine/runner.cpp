@@ -129,8 +129,7 @@ std::span<float> Runner::step(std::span<const StepPart> parts) {
   logits_.ensure(floats);
   const std::span<float> logits = logits_.span().first(floats);
   surprise_.resize(next_.size());
-  CacheAttention attention({attender_, keep_, store_}, rows_, config().heads, observer_);
-  forward_.run({tokens_, positions_, outputs_, next_}, attention, logits, surprise_);
+  run_layers(logits);
   const std::span<float> wanted = text_.wants_surprise() ? take_texts(parts, logits) : logits;
   for (const StepPart& part : parts) {
     const bool reading = part.prompt > part.cache->length();
@@ -140,6 +139,17 @@ std::span<float> Runner::step(std::span<const StepPart> parts) {
     part.cache->seal(*pool_);
   }
   return wanted;
+}
+
+// Where this fails, the caches hold what they held before: rows that were not written mean nothing.
+void Runner::run_layers(std::span<float> logits) {
+  try {
+    CacheAttention attention({attender_, keep_, store_}, rows_, config().heads, observer_);
+    forward_.run({tokens_, positions_, outputs_, next_}, attention, logits, surprise_);
+  } catch (...) {
+    for (const kv::SequenceRows& s : rows_) s.cache->truncate(s.cache->length() - s.tokens);
+    throw;
+  }
 }
 
 // The step as one flat batch; makes room in the caches.

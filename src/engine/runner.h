@@ -55,7 +55,8 @@ class Runner {
 
   // Appends the tokens to their caches. Returns the wanted logits, [outputs][vocab], in the order
   // of the parts; they stay valid until the next step. Throws Error(kOutOfMemory) before anything
-  // is changed where the caches have no room, Error(kTooLong) beyond the context.
+  // is changed where the caches have no room, Error(kTooLong) beyond the context. Where the layers
+  // fail, the caches hold what they held before.
   // REQUIRES: at most step_tokens() tokens, every part at least one, no cache twice.
   std::span<float> step(std::span<const StepPart> parts);
 
@@ -96,6 +97,7 @@ class Runner {
   std::span<float> read_chosen(kv::SequenceCache& cache, std::span<const TokenId> tokens,
                                const Progress& progress);
   void collect(std::span<const StepPart> parts);
+  void run_layers(std::span<float> logits);
   std::span<float> take_texts(std::span<const StepPart> parts, std::span<float> logits);
 
   std::shared_ptr<ThreadPool> pool_;

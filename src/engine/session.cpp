@@ -58,13 +58,26 @@ void Session::require_room(size_t more) const {
 
 bool Session::feed(std::span<const TokenId> tokens, const Progress& progress) {
   require_room(tokens.size());
-  if (tokens.empty()) return true;
-  if (!last_unread_) return read(tokens, progress);
-  std::vector<TokenId> all = {tokens_.back()};
-  all.insert(all.end(), tokens.begin(), tokens.end());
-  tokens_.pop_back();
-  last_unread_ = false;
-  return read(all, progress);
+  return tokens.empty() || read_on(tokens, progress);
+}
+
+// What is unread of the text, then `more`. Where that fails, nothing of the text is lost.
+bool Session::read_on(std::span<const TokenId> more, const Progress& progress) {
+  std::vector<TokenId> text = tokens_;
+  text.insert(text.end(), more.begin(), more.end());
+  const size_t before = tokens_.size(), from = before - unread_;
+  tokens_.resize(from);
+  unread_ = 0;
+  try {
+    return read(std::span(text).subspan(from), progress);
+  } catch (...) {
+    const size_t held = cache_.text_length();
+    text.resize(std::max(before, held));
+    tokens_ = std::move(text);
+    unread_ = tokens_.size() - held;
+    if (held != before) logits_.clear();
+    throw;
+  }
 }
 
 // REQUIRES: the cache holds tokens_.
@@ -116,7 +129,7 @@ bool Session::rewrite(std::span<const TokenId> tokens, const Progress& progress)
   if (tokens.size() > engine_->context()) require_room(tokens.size() - tokens_.size());
   if (keep < held) cache_.truncate(keep);
   tokens_.resize(keep);
-  last_unread_ = false;
+  unread_ = 0;
   logits_.clear();
   return feed(tokens.subspan(keep), progress);
 }
@@ -124,7 +137,7 @@ bool Session::rewrite(std::span<const TokenId> tokens, const Progress& progress)
 Session Session::fork() const {
   Session copy(engine_, cache_.fork());
   copy.tokens_ = tokens_;
-  copy.last_unread_ = last_unread_;
+  copy.unread_ = unread_;
   copy.logits_ = logits_;
   copy.messages_ = messages_;
   copy.conversation_ = conversation_;
@@ -132,12 +145,7 @@ Session Session::fork() const {
 }
 
 Reply Session::generate(const GenerateOptions& options, const OnText& on_text) {
-  if (last_unread_) {
-    const TokenId last = tokens_.back();
-    tokens_.pop_back();
-    last_unread_ = false;
-    read({&last, 1}, {});
-  }
+  if (unread_ > 0) read_on({}, {});
   if (logits_.empty()) throw usage_error("prompt", "there is no text to continue");
   Reply reply;
   reply.price.prompt_tokens = fed_tokens_;
@@ -166,15 +174,32 @@ Reply Session::ask(const std::string& question, const GenerateOptions& options,
   const bool continues = rendered.rfind(conversation_, 0) == 0;
   const size_t from = continues ? conversation_.size() : 0;
   std::vector<TokenId> tokens = encode_rendered(*engine_, rendered, from, messages);
-  if (from == 0 && !tokens_.empty() && tokens.front() == engine_->tokenizer().data().bos) {
+  if (from == 0 && !tokens_.empty() && !tokens.empty() &&
+      tokens.front() == engine_->tokenizer().data().bos) {
     tokens.erase(tokens.begin());  // the text before the conversation has it
   }
-  feed(tokens);
-  Reply reply = generate(options, on_text);
+  const size_t before = tokens_.size();
+  Reply reply;
+  try {
+    feed(tokens);
+    reply = generate(options, on_text);
+  } catch (...) {
+    take_back(before);
+    throw;
+  }
   messages.push_back({"assistant", reply.text});
   messages_ = std::move(messages);
   conversation_ = rendered + reply.text;
   return reply;
+}
+
+// Makes the text as short again, where the policy allows it. The last token is to be read again.
+void Session::take_back(size_t length) {
+  if (cache_.text_length() <= length || !engine_->runner().can_rewind(cache_)) return;
+  unread_ = std::min<size_t>(1, length);
+  cache_.truncate(length - unread_);
+  tokens_.resize(length);
+  logits_.clear();
 }
 
 StopReason Session::decode(const GenerateOptions& options, const OnText& on_text, Reply& reply) {
@@ -210,12 +235,12 @@ StopReason Session::decode(const GenerateOptions& options, const OnText& on_text
     const bool go_on = show(text.text);
     if (tokens_.size() >= engine_->context()) return finish(StopReason::kContextFull);
     tokens_.push_back(id);
-    last_unread_ = true;
+    unread_ = 1;
     if (text.stopped) return StopReason::kStopString;
     if (!go_on) return StopReason::kInterrupted;
     if (reply.tokens.size() >= most) return finish(StopReason::kMaxTokens);
     const std::span<const float> logits = engine_->runner().read(cache_, {&id, 1});
-    last_unread_ = false;
+    unread_ = 0;
     logits_.assign(logits.begin(), logits.end());
   }
 }
