@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "text/utf8.h"
 
 namespace fathom::engine {
 namespace {
@@ -20,7 +21,7 @@ std::string_view stripped(std::string_view s) {
   return s.substr(first, s.find_last_not_of(kSpace) - first + 1);
 }
 
-// Where the messages' contents stand in the rendered text, in order.
+// Where the messages' contents stand in the rendered text, in order, as far as they can be found.
 std::vector<text::TextRange> content_ranges(std::string_view rendered,
                                             std::span<const Message> messages) {
   std::vector<text::TextRange> ranges;
@@ -33,6 +34,55 @@ std::vector<text::TextRange> content_ranges(std::string_view rendered,
     from = at + content.size();
   }
   return ranges;
+}
+
+// A character that none of the messages has; of those that Unicode gives no meaning.
+std::string unused_character(std::span<const Message> messages) {
+  for (uint32_t code = 0x10fffd; code > 0x100000; --code) {
+    const std::string c = text::to_utf8(code);
+    const auto has = [&](const Message& m) { return m.content.find(c) != std::string::npos; };
+    if (std::none_of(messages.begin(), messages.end(), has)) return c;
+  }
+  return {};
+}
+
+// Puts the mark before every control token that contents spell. False where they spell none.
+bool mark_control_tokens(const text::Tokenizer& tokenizer, const std::string& mark,
+                         std::vector<Message>& messages) {
+  bool any = false;
+  for (Message& m : messages) {
+    const std::vector<text::TextRange> spelled = tokenizer.control_tokens(m.content);
+    any |= !spelled.empty();
+    std::string marked;
+    size_t done = 0;
+    for (const text::TextRange& range : spelled) {
+      marked += m.content.substr(done, range.begin - done) + mark;
+      done = range.begin;
+    }
+    m.content = marked + m.content.substr(done);
+  }
+  return any;
+}
+
+// Parts of the rendered text whose control tokens the messages spelled. The template is rendered
+// again with marks in the contents, which show where it put them, whatever else it did to them.
+// Where it looks at contents so closely that marks change more, contents are looked for instead.
+std::vector<text::TextRange> spelled_ranges(const Engine& engine, const std::string& rendered,
+                                            std::span<const Message> messages) {
+  const text::Tokenizer& tokenizer = engine.tokenizer();
+  const std::string mark = unused_character(messages);
+  std::vector<Message> marked(messages.begin(), messages.end());
+  if (!mark_control_tokens(tokenizer, mark, marked)) return {};
+  std::string text;
+  std::vector<text::TextRange> ranges;
+  const std::string again = mark.empty() ? "" : render(engine, marked);
+  for (size_t at = 0; at < again.size();) {
+    const size_t next = std::min(again.find(mark, at), again.size());
+    text += again.substr(at, next - at);
+    if (next < again.size()) ranges.push_back({text.size(), text.size() + 1});
+    at = next + mark.size();
+  }
+  return text == rendered ? ranges : content_ranges(rendered, messages);
 }
 
 bool passes_system_through(const Engine& engine) {
@@ -63,10 +113,10 @@ std::string render(const Engine& engine, std::span<const Message> messages) {
   return engine.chat_template()->render(variables);
 }
 
-std::vector<TokenId> encode_rendered(const Engine& engine, std::string_view rendered, size_t from,
+std::vector<TokenId> encode_rendered(const Engine& engine, const std::string& rendered, size_t from,
                                      std::span<const Message> messages) {
   std::vector<text::TextRange> plain;
-  for (const text::TextRange& range : content_ranges(rendered, messages)) {
+  for (const text::TextRange& range : spelled_ranges(engine, rendered, messages)) {
     if (range.end > from) plain.push_back({std::max(range.begin, from) - from, range.end - from});
   }
   text::EncodeOptions options;
@@ -75,7 +125,7 @@ std::vector<TokenId> encode_rendered(const Engine& engine, std::string_view rend
   const std::string bos = token_text(engine, engine.tokenizer().data().bos);
   const bool has_bos = !bos.empty() && rendered.substr(0, bos.size()) == bos;
   if (from > 0 || has_bos) options.add = text::AddSpecial::kNever;
-  return engine.tokenizer().encode(rendered.substr(from), options);
+  return engine.tokenizer().encode(std::string_view(rendered).substr(from), options);
 }
 
 std::vector<TokenId> encode_conversation(const Engine& engine, std::span<const Message> messages) {

@@ -22,9 +22,10 @@ struct Message {
 // Error(kUnsupported) where the model has no template.
 std::string render(const Engine& engine, std::span<const Message> messages);
 
-// Tokens of rendered text from byte `from` on; what the messages contain is plain text. BOS is
-// added as the model asks, but only at the beginning and only if the template did not write it.
-std::vector<TokenId> encode_rendered(const Engine& engine, std::string_view rendered, size_t from,
+// Tokens of render(engine, messages) from byte `from` on; what the messages contain is plain text.
+// BOS is added as the model asks, but only at the beginning and only if the template did not write
+// it.
+std::vector<TokenId> encode_rendered(const Engine& engine, const std::string& rendered, size_t from,
                                      std::span<const Message> messages);
 std::vector<TokenId> encode_conversation(const Engine& engine, std::span<const Message> messages);
 

@@ -67,4 +67,14 @@ void SpecialTokenSplitter::split(std::string_view text, std::span<const TextRang
   if (done < text.size()) receiver.text(text.substr(done));
 }
 
+std::vector<TextRange> SpecialTokenSplitter::control_tokens(std::string_view text) const {
+  std::vector<TextRange> out;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (!trie_.may_begin(text[at])) continue;
+    const auto found = trie_.longest_prefix(text.substr(at));
+    if (found && entries_[found->number].control) out.push_back({at, at + found->length});
+  }
+  return out;
+}
+
 }  // namespace fathom::text

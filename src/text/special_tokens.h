@@ -37,6 +37,10 @@ class SpecialTokenSplitter {
   void split(std::string_view text, std::span<const TextRange> plain,
              const Receiver& receiver) const;
 
+  // Every place where a control token begins, as far as the longest one there goes; ascending, and
+  // they may overlap.
+  std::vector<TextRange> control_tokens(std::string_view text) const;
+
  private:
   struct Entry {
     TokenId token = 0;

@@ -47,6 +47,11 @@ class Tokenizer {
   // Throws Error(kTooLong) for a text of 2 GiB or more.
   std::vector<TokenId> encode(std::string_view text, const EncodeOptions& options = {}) const;
 
+  // Where a text spells control tokens: see SpecialTokenSplitter.
+  std::vector<TextRange> control_tokens(std::string_view text) const {
+    return all_special_.control_tokens(text);
+  }
+
   // The bytes that the ids stand for. Control tokens give nothing, as llama.cpp's default, and ids
   // out of range neither. Undoes the space that SentencePiece vocabularies put before a text, at
   // its beginning and after every control token.
