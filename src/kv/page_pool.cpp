@@ -50,9 +50,29 @@ std::optional<PageRef> PagePool::take(size_t bytes) {
 
 void PagePool::add_slab(SizeClass& size_class, size_t bytes) {
   const size_t count = std::max<size_t>(1, kSlabBytes / bytes);
-  size_class.slabs.emplace_back(std::max(count * bytes, kSlabBytes));
+  const size_t slab_bytes = std::max(count * bytes, kSlabBytes);
+  if (stats_.held_bytes + slab_bytes > stats_.budget_bytes) release_free_slabs();
+  size_class.slabs.emplace_back(slab_bytes);
+  size_class.slab_pages = count;
+  stats_.held_bytes += slab_bytes;
   std::byte* slab = size_class.slabs.back().data();
   for (size_t i = count; i-- > 0;) size_class.free.push_back(slab + i * bytes);
+}
+
+// Gives memory back in which no page is used: a policy that encodes the pages of a prompt leaves
+// much of it behind.
+void PagePool::release_free_slabs() {
+  for (auto& [bytes, c] : classes_) {
+    std::sort(c.free.begin(), c.free.end());
+    std::erase_if(c.slabs, [&, size = bytes](const Buffer<std::byte>& slab) {
+      const auto first = std::lower_bound(c.free.begin(), c.free.end(), slab.data());
+      const auto last = std::lower_bound(first, c.free.end(), slab.data() + c.slab_pages * size);
+      if (static_cast<size_t>(last - first) < c.slab_pages) return false;
+      c.free.erase(first, last);
+      stats_.held_bytes -= slab.size();
+      return true;
+    });
+  }
 }
 
 void PagePool::give_back(Page* page) {

@@ -2,7 +2,9 @@
 //
 // A Page is 64 tokens of one kv head of one layer, reference counted. Shared pages are immutable:
 // whoever wants to write to one takes a copy first (HeadCache does). The pool never exceeds its
-// budget: take() returns nothing when it is full, which is a normal day for the caller.
+// budget: take() returns nothing when it is full, which is a normal day for the caller. Pages that
+// were given back are kept for the next of their size, until that would make memory exceed the
+// budget.
 //
 // Not thread-safe: only the engine's own thread takes and gives back pages, between parallel steps;
 // the memory of pages may be read and written in parallel.
@@ -65,6 +67,7 @@ struct PoolStats {
   size_t used_bytes = 0;  // in pages somebody holds
   size_t peak_bytes = 0;
   size_t pages = 0;
+  size_t held_bytes = 0;  // of memory, free pages included
 };
 
 class PagePool {
@@ -86,9 +89,11 @@ class PagePool {
   struct SizeClass {
     std::vector<Buffer<std::byte>> slabs;
     std::vector<std::byte*> free;
+    size_t slab_pages = 0;
   };
   void give_back(Page* page);
   void add_slab(SizeClass& size_class, size_t bytes);
+  void release_free_slabs();
 
   PoolStats stats_;
   std::map<size_t, SizeClass> classes_;  // by bytes of a page
