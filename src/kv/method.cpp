@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <vector>
 
 #include "base/error.h"
@@ -98,6 +99,15 @@ double Parameters::number(std::string_view name) const {
   const double value = to_number(text(name), ok);
   FATHOM_CHECK(ok);
   return value;
+}
+
+size_t Parameters::count(std::string_view name) const {
+  const double value = number(name);
+  if (value != std::floor(value)) {
+    throw with_hint(usage_error("--kv", "'{}' of '{}' cannot be '{}'", name, info_->name, value),
+                    "it is a whole number");
+  }
+  return static_cast<size_t>(value);
 }
 
 std::string Parameters::line() const {

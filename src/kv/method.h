@@ -47,7 +47,8 @@ class Parameters {
              std::string_view where);
 
   double number(std::string_view name) const;
-  size_t count(std::string_view name) const { return static_cast<size_t>(number(name)); }
+  // Throws Error(kUsage) for a fraction.
+  size_t count(std::string_view name) const;
   const std::string& text(std::string_view name) const;
   // "name(a=1,b=2)" with every parameter, or just the name where there are none.
   std::string line() const;

@@ -39,6 +39,12 @@ TEST(Policy, MistakesGetTheNearestName) {
   EXPECT_NE(error_of("=").what(), std::string("no error"));
 }
 
+TEST(Policy, CountsAreWholeNumbers) {
+  EXPECT_THROW(line("keep=snapkv(budget=100.5)"), Error);
+  EXPECT_THROW(line("store=q8(tail=0.5)"), Error);
+  EXPECT_NO_THROW(line("keep=snapkv(budget=1e2)"));
+}
+
 std::string store(std::string_view text) {
   const std::string whole = line(text);
   const size_t at = whole.find("store=") + 6;
