@@ -12,12 +12,14 @@ namespace fathom::text::jinja {
 namespace {
 
 Value list_from_json(Runtime& run, const ChatTemplate::Json& json) {
+  const Runtime::Nesting nesting(run);
   std::vector<Value> values;
   for (const auto& element : json) grow(run, values, from_json(run, element));
   return run.list(std::move(values));
 }
 
 Value dict_from_json(Runtime& run, const ChatTemplate::Json& json) {
+  const Runtime::Nesting nesting(run);
   std::vector<Dict::Entry> entries;
   for (const auto& [key, value] : json.items()) {
     Value name = run.text(key);

@@ -162,6 +162,8 @@ TEST(TemplateLimit, NestingOfValues) {
   }
   std::string json = repeated("[", 300) + repeated("]", 300);
   EXPECT_THROW(render("{{ x }}", {{"x", ChatTemplate::Json::parse(json)}}), Error);
+  json = repeated("[", 100000) + repeated("]", 100000);
+  EXPECT_THROW(render("{{ x }}", {{"x", ChatTemplate::Json::parse(json)}}), Error);
 }
 
 TEST(TemplateLimit, ChainsAndCyclesOfNamespacesEndWithTheRender) {
