@@ -93,7 +93,7 @@ void show_report(const EvalArgs& args, const eval::Report& report, const Json& r
 int eval_report(const EvalArgs& args) {
   EvalArgs with = args;
   with.output = args.report;
-  const ResultFiles files(args.report, true);
+  const ResultFiles files(args.report, OpenResults::kShow);
   const std::string path = args.report + "/run.json";
   const Json run =
       fs::exists(path) ? Json::parse(engine::read_text_file(path), nullptr, false) : Json::object();

@@ -23,7 +23,7 @@ class EvalRun {
       : args_(args),
         mode_(eval::parse_ask_mode(args.mode)),
         suite_(parse_suite(args.suite)),
-        files_(args.output, args.resume) {
+        files_(args.output, args.resume ? OpenResults::kResume : OpenResults::kNew) {
     for (size_t i = 0; i < files_.results.size(); ++i) {
       const eval::ResultLine& l = files_.results[i];
       answered_.emplace(SessionKey{l.policy, l.mode, l.id}, i);

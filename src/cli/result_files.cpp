@@ -10,16 +10,17 @@ namespace fathom::cli {
 
 namespace fs = std::filesystem;
 
-std::string LineFile::open(const std::string& folder, const std::string& name) {
+std::string LineFile::open(const std::string& folder, const std::string& name, OpenResults how) {
   if (folder.empty()) return "";
   path_ = folder + "/" + name;
   std::string text;
   if (fs::exists(path_)) {
     text = engine::read_text_file(path_);
     const size_t whole = text.rfind('\n') + 1;  // 0 where there is none
-    if (whole < text.size()) fs::resize_file(path_, whole);
+    if (whole < text.size() && how != OpenResults::kShow) fs::resize_file(path_, whole);
     text.resize(whole);
   }
+  if (how == OpenResults::kShow) return text;
   file_.open(path_, std::ios::app | std::ios::binary);
   if (!file_) throw bad_file(path_, "cannot be written");
   return text;
@@ -32,22 +33,41 @@ void LineFile::add(const std::string& lines) {
   if (!file_) throw bad_file(path_, "cannot be written");
 }
 
-ResultFiles::ResultFiles(const std::string& folder, bool resume) {
-  if (folder.empty()) return;
+namespace {
+
+void prepare(const std::string& folder, OpenResults how) {
+  const bool there = fs::exists(folder + "/results.jsonl");
+  if (how == OpenResults::kShow) {
+    if (there) return;
+    throw with_hint(bad_file(folder, "holds no results of an evaluation"),
+                    "name the folder that `fathom eval -o` wrote");
+  }
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw bad_file(folder, "{}", error.message());
-  if (!resume && fs::exists(folder + "/results.jsonl")) {
+  if (how == OpenResults::kNew && there) {
     throw with_hint(usage_error("-o", "{} has results already", folder),
                     "--resume goes on with them; or name another folder");
   }
-  const std::string at = folder + "/";
-  results = eval::complete_sessions(
-      eval::parse_results(results_file_.open(folder, "results.jsonl"), at + "results.jsonl"));
-  prose = eval::parse_prose(prose_file_.open(folder, "prose.jsonl"), at + "prose.jsonl");
-  costs = eval::parse_costs(costs_file_.open(folder, "costs.jsonl"), at + "costs.jsonl");
-  accounts =
-      eval::parse_accounts(accounts_file_.open(folder, "accounts.jsonl"), at + "accounts.jsonl");
+}
+
+}  // namespace
+
+ResultFiles::ResultFiles(const std::string& folder, OpenResults how) {
+  if (folder.empty() && how != OpenResults::kShow) return;
+  prepare(folder, how);
+  const auto read = [&](LineFile& file, const char* name, auto parse) {
+    try {
+      return parse(file.open(folder, name, how), folder + "/" + name);
+    } catch (const Error& error) {
+      if (!error.hint().empty()) throw;
+      throw with_hint(error, "another version may have written it: name another folder");
+    }
+  };
+  results = eval::complete_sessions(read(results_file_, "results.jsonl", eval::parse_results));
+  prose = read(prose_file_, "prose.jsonl", eval::parse_prose);
+  costs = read(costs_file_, "costs.jsonl", eval::parse_costs);
+  accounts = read(accounts_file_, "accounts.jsonl", eval::parse_accounts);
 }
 
 void ResultFiles::add(const std::vector<eval::ResultLine>& session) {

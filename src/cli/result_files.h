@@ -4,6 +4,7 @@
 //   run.json       what was asked for, and the machine
 #pragma once
 
+#include <cstdint>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -13,11 +14,18 @@
 
 namespace fathom::cli {
 
+enum class OpenResults : uint8_t {
+  kNew,     // the folder must not have results yet
+  kResume,  // what is there is read, and added to
+  kShow,    // what is there is read, and nothing changed
+};
+
 // Lines that are appended and flushed, so that what an interrupt leaves can be resumed.
 class LineFile {
  public:
-  // Does nothing without a folder. The text that is there already, without a broken last line.
-  std::string open(const std::string& folder, const std::string& name);
+  // Does nothing without a folder. The text that is there already, without a broken last line; to
+  // be shown, a file may be missing.
+  std::string open(const std::string& folder, const std::string& name, OpenResults how);
   void add(const std::string& lines);
 
  private:
@@ -27,8 +35,9 @@ class LineFile {
 
 class ResultFiles {
  public:
-  // `folder` may be "". Throws Error(kUsage) where it has results and `resume` does not allow it.
-  ResultFiles(const std::string& folder, bool resume);
+  // `folder` may be "" but for kShow. Throws Error(kUsage) where kNew finds results,
+  // Error(kBadFile) where kShow finds none, and where a file cannot be read.
+  ResultFiles(const std::string& folder, OpenResults how);
 
   void add(const std::vector<eval::ResultLine>& session);
   void add(const eval::ProseLine& line);

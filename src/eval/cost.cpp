@@ -126,23 +126,31 @@ std::string cost_line(const CostLine& l) {
 std::vector<CostLine> parse_costs(std::string_view text, const std::string& source) {
   std::vector<CostLine> out;
   each_json_line(text, source, [&](const file::JsonView& object) {
-    const auto positive = [&](const char* key) {
-      const double v = object.require(key).as_number();
-      if (!(v > 0)) throw bad_file(object.source(), "'{}' is {}, not above 0", key, v);
+    const auto positive_of = [&](const file::JsonView& from, const char* key) {
+      const double v = from.require(key).as_number();
+      if (!(v >= 1e-9 && v <= 1e9)) {
+        throw bad_file(object.source(), "'{}' is {}, not a time in seconds", key, v);
+      }
       return v;
+    };
+    const auto positive = [&](const char* key) { return positive_of(object, key); };
+    const auto count = [&](const file::JsonView& from, const char* key) {
+      const size_t n = size_of(from, key);
+      if (n == 0) throw bad_file(object.source(), "'{}' is missing or 0", key);
+      return n;
     };
     CostLine& l = out.emplace_back();
     l.model = object.text("model").value_or("");
     l.policy = object.require_text("policy");
-    l.length = static_cast<size_t>(positive("length"));
+    l.length = count(object, "length");
     l.run = size_of(object, "run");
     l.first_token_seconds = positive("first_token_seconds");
     l.warm_seconds = positive("warm_seconds");
     l.step_seconds = positive("step_seconds");
     l.step_p99 = positive("step_p99");
     l.steps = size_of(object, "steps");
-    l.kv_bytes = static_cast<size_t>(positive("kv_bytes"));
-    l.peak_kv_bytes = static_cast<size_t>(positive("peak_kv_bytes"));
+    l.kv_bytes = count(object, "kv_bytes");
+    l.peak_kv_bytes = count(object, "peak_kv_bytes");
     l.prompt_read = object.number("prompt_read").value_or(1);
     l.keys_read = object.number("keys_read").value_or(1);
     l.moved_bytes = size_of(object, "moved_bytes");
@@ -152,7 +160,7 @@ std::vector<CostLine> parse_costs(std::string_view text, const std::string& sour
     for (size_t i = 0; depths && i < depths->size(); ++i) {
       const file::JsonView d = depths->element(i);
       l.depths.push_back(
-          {size_of(d, "depth"), d.require("step_seconds").as_number(), size_of(d, "moved_bytes")});
+          {count(d, "depth"), positive_of(d, "step_seconds"), size_of(d, "moved_bytes")});
     }
   });
   return out;

@@ -92,6 +92,14 @@ TEST(EvalCommand, ComparesPoliciesAndResumes) {
   EXPECT_EQ(fathom(call + " --resume --seed 7").code, 2);
 }
 
+TEST(EvalCommand, AReportOfNothingIsAnErrorAndLeavesNothing) {
+  const fs::path folder = temporary() / "nothing";
+  const Outcome o = fathom("eval --report " + shell_word(folder));
+  EXPECT_EQ(o.code, 3);
+  EXPECT_NE(o.err.find("hint: "), std::string::npos) << o.err;
+  EXPECT_FALSE(fs::exists(folder));
+}
+
 TEST(EvalCommand, MeasuresDivergence) {
   const Outcome o = fathom(
       "eval --suite divergence --lengths 256 --instances 3 --json"

@@ -148,6 +148,12 @@ TEST(Costs, AreMediansAtTheLongestLength) {
   EXPECT_FALSE(summarize_costs(lines, "b"));
   EXPECT_EQ(cost_line(parse_costs(cost_line(lines[0]), "x").at(0)), cost_line(lines[0]));
   EXPECT_THROW(parse_costs("{\"policy\":\"a\",\"length\":0}", "x"), Error);
+  // No axis could show these.
+  CostLine endless = lines[0];
+  endless.depths = {{128, 0.0, 1}};
+  EXPECT_THROW(parse_costs(cost_line(endless), "x"), Error);
+  endless.depths = {{0, 0.1, 1}};
+  EXPECT_THROW(parse_costs(cost_line(endless), "x"), Error);
 }
 
 }  // namespace
