@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <vector>
 
 #include "base/error.h"
 #include "base/mapped_file.h"
 #include "file/atomic_file.h"
+#include "file/json_text.h"
 #include "text/hash.h"
 
 namespace fathom::cli {
@@ -78,16 +78,25 @@ void keep_recommendation(const std::string& identity, const Json& recommendation
   file.commit();
 }
 
+Json parse_recommendation(std::string_view text, const std::string& source) {
+  constexpr file::JsonLimits kLimits{.bytes = 1u << 20, .depth = 16, .values = 1u << 16};
+  constexpr const char* kHint = "remove it, or run fathom recommend again";
+  try {
+    const file::Json json = file::parse_json(text, source, kLimits);
+    if (json.is_object() && json.contains("kv") && json["kv"].is_string()) return json;
+  } catch (const Error& error) {
+    throw with_hint(error, kHint);
+  }
+  throw with_hint(bad_file(source, "holds no recommendation"), kHint);
+}
+
 std::optional<Json> kept_recommendation(const std::string& identity) {
   const std::string path = recommendation_path(identity);
-  std::ifstream file(path);
-  if (!file) return std::nullopt;
-  const Json json = Json::parse(file, nullptr, false);
-  if (!json.is_object() || !json.contains("kv") || !json["kv"].is_string()) {
-    throw with_hint(bad_file(path, "holds no recommendation"),
-                    "remove it, or run fathom recommend again");
-  }
-  return json;
+  std::error_code error;
+  if (!fs::exists(path, error)) return std::nullopt;
+  const MappedFile file(path);
+  return parse_recommendation(
+      {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, path);
 }
 
 std::string recommended_policy(const std::string& model_path) {

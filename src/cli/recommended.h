@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "cli/terminal.h"
 
@@ -18,8 +19,12 @@ std::string model_identity(const std::string& path);
 // Where a model's recommendation is kept. Throws Error(kUsage) where there is no home folder.
 std::string recommendation_path(const std::string& identity);
 
+// The file's text, taken apart; has "kv". Throws Error(kBadFile).
+Json parse_recommendation(std::string_view text, const std::string& source);
+
 // Replaces what was kept, in one step.
 void keep_recommendation(const std::string& identity, const Json& recommendation);
+// What was kept; nothing where nothing was.
 std::optional<Json> kept_recommendation(const std::string& identity);
 
 // The policy line kept for the model. Throws Error(kUsage) with a hint where there is none.
