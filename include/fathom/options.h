@@ -29,7 +29,7 @@ struct ModelOptions {
   int threads = 0;       // 0: the physical cores that this process may use
   size_t context = 0;    // tokens; 0: as trained, cut to what memory holds
   std::string kv;        // cache policy, e.g. "store=f16"; "": the defaults
-  size_t kv_bytes = 0;   // budget of the cache; 0: what `context` needs
+  size_t kv_bytes = 0;   // budget of the cache; 0: the memory that is free after loading
   size_t batch = 512;    // tokens that are read in one step
   bool explain = false;  // replies carry an account (fathom/account.h)
   Progress progress;     // while loading

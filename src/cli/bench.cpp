@@ -12,6 +12,8 @@
 namespace fathom::cli {
 namespace {
 
+constexpr size_t kMostTokens = size_t{1} << 27;
+
 struct BenchArgs {
   std::string model, output = "md";
   std::vector<size_t> prompts = {512}, generates = {128}, depths = {0};
@@ -38,6 +40,11 @@ class BenchCommand {
     }
     if (args.depth_of != "shared" && args.depth_of != "own") {
       throw with_hint(usage_error("--depth-of", "'{}' is neither", args.depth_of), "shared or own");
+    }
+    for (const std::vector<size_t>* counts : {&args.prompts, &args.generates, &args.depths}) {
+      for (const size_t n : *counts) {
+        if (n > kMostTokens) throw usage_error("-p, -n and -d", "{} is beyond {}", n, kMostTokens);
+      }
     }
     for (const size_t n : args.sequences) {
       if (n < 1 || n > 256) throw usage_error("--np", "{} is not between 1 and 256", n);
@@ -106,7 +113,7 @@ class BenchCommand {
   }
 
   void describe(const engine::Engine& engine) {
-    name_ = engine.model().config().name;
+    name_ = printable(engine.model().config().name);
     if (name_.empty()) name_ = std::filesystem::path(engine.checkpoint().path()).filename();
     size_ = engine.model().weights().bytes();
     if (format() != "md" || limits_shown_ == limits_.threads) return;

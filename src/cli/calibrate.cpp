@@ -208,8 +208,7 @@ Runner add_calibrate(CLI::App& app) {
   c->add_option("--rows", args->options.rows, "Queries whose output is compared, evenly spread")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
-  c->add_option("-t,--threads", args->threads, "Threads (default: physical cores)")
-      ->check(CLI::Range(0, 1024));
+  add_threads_argument(*c, args->threads);
   c->add_flag("--json", args->json, "Print every head's choice as JSON");
   c->footer(
       "Sizes suit the length of the text that they were found in: take one as long as those you\n"

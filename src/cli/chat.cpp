@@ -62,7 +62,7 @@ class ChatCommand {
  private:
   std::string title() const {
     const std::string& name = engine_->model().config().name;
-    return name.empty() ? engine_->checkpoint().path() : name;
+    return printable(name.empty() ? engine_->checkpoint().path() : name);
   }
 
   void begin() {
@@ -81,8 +81,8 @@ class ChatCommand {
         print_json_line({{"error", error.what()}, {"hint", error.hint()}});
         return;
       }
-      fmt::print(stderr, "error: {}\n", error.what());
-      if (!error.hint().empty()) fmt::print(stderr, "hint: {}\n", error.hint());
+      fmt::print(stderr, "error: {}\n", printable(error.what()));
+      if (!error.hint().empty()) fmt::print(stderr, "hint: {}\n", printable(error.hint()));
     }
   }
 

@@ -60,8 +60,8 @@ class DemoCommand {
         fmt::format("{} reads {} tokens of prose with {} facts hidden in it, once, and answers "
                     "each question on "
                     "a fork of the same cache. The text begins:\n\n  {}...\n\n",
-                    engine_->model().config().name, grouped(tokens), haystack.facts.size(),
-                    haystack.text.substr(0, haystack.text.find(". ") + 1)));
+                    printable(engine_->model().config().name), grouped(tokens),
+                    haystack.facts.size(), haystack.text.substr(0, haystack.text.find(". ") + 1)));
   }
 
   void ask(const Session& shared, const eval::Fact& fact, std::span<const engine::TokenId> tokens) {

@@ -23,7 +23,8 @@ struct EvalArgs {
   size_t repeat = 3;    // timed runs
   double margin = 2;    // points
   uint64_t seed = 42;
-  bool generate = false, list = false, json = false, resume = false, ungated = false, explain = false;
+  bool generate = false, list = false, json = false, resume = false, ungated = false,
+       explain = false;
 };
 
 // "1k,4096,16K": k is 1024. Throws Error(kUsage).

@@ -234,8 +234,7 @@ Runner add_heads(CLI::App& app) {
       ->check(CLI::Range(128, 1 << 20))
       ->capture_default_str();
   c->add_option("-s,--seed", args->seed, "Of the random tokens")->capture_default_str();
-  c->add_option("-t,--threads", args->threads, "Threads (default: physical cores)")
-      ->check(CLI::Range(0, 1024));
+  add_threads_argument(*c, args->threads);
   c->add_flag("--json", args->json, "Print every query head's scores as JSON");
   c->footer(
       "The model reads random tokens, all different, several times in a row. Echo is a head's\n"

@@ -48,7 +48,9 @@ std::string shortened(std::string text) {
 }
 
 int write_tensor(const file::Checkpoint& checkpoint, const InspectArgs& args) {
-  if (args.output.empty()) throw usage_error("--tensor", "needs -o FILE");
+  if (args.output.empty()) {
+    throw with_hint(usage_error("--tensor", "needs -o FILE"), "raw f32 is written to it");
+  }
   const file::TensorView& t = checkpoint.require(args.tensor);
   file::AtomicFile out(args.output);
   std::vector<float> row(t.columns());
@@ -95,7 +97,7 @@ void print_text(const Json& all, const InspectArgs& args) {
                                 human_bytes(all["bytes"].get<double>()), all["tensors"].size());
   out += "\nmetadata\n";
   for (const auto& [key, value] : all["metadata"].items()) {
-    out += fmt::format("  {:<44} {}\n", key,
+    out += fmt::format("  {:<44} {}\n", printable(key),
                        shortened(value.dump(-1, ' ', false, Json::error_handler_t::replace)));
   }
   out += "\ntensors by format\n";
@@ -106,7 +108,7 @@ void print_text(const Json& all, const InspectArgs& args) {
   if (args.tensors) {
     out += "\ntensors\n";
     for (const Json& t : all["tensors"]) {
-      out += fmt::format("  {:<40} {:<7} {:<20} {:>12}\n", t["name"].get<std::string>(),
+      out += fmt::format("  {:<40} {:<7} {:<20} {:>12}\n", printable(t["name"].get<std::string>()),
                          t["type"].get<std::string>(), t["shape"].dump(),
                          human_bytes(t["bytes"].get<double>()));
     }
@@ -129,6 +131,10 @@ void print_text(const Json& all, const InspectArgs& args) {
 }
 
 int inspect(const InspectArgs& args) {
+  if (args.tensor.empty() && !args.output.empty()) {
+    throw with_hint(usage_error("-o", "is where --tensor writes, and none is named"),
+                    "--tensor NAME -o FILE; --tensors lists them; --json > FILE keeps the rest");
+  }
   const auto checkpoint = file::Checkpoint::open(model_path(args.model));
   if (!args.tensor.empty()) return write_tensor(checkpoint, args);
   Json all = {{"file", checkpoint.path()},        {"format", checkpoint.format()},

@@ -32,6 +32,12 @@ int write_logits(const LogitsArgs& args) {
   options.progress = std::ref(progress);
   const auto engine = engine::Engine::load(args.model.path(), options);
   engine::Runner& runner = engine->runner();
+  if (runner.policy().filter) {
+    throw with_hint(
+        unsupported("--kv", "'{}' chooses tokens of a prompt; the others have no logits",
+                    runner.policy().line),
+        "name another prefill method; fathom run reads a prompt with this one");
+  }
   const size_t vocab = runner.config().vocab;
   kv::SequenceCache cache = runner.new_cache();
   file::AtomicFile out(args.output);

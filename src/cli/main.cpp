@@ -4,6 +4,8 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -15,8 +17,8 @@
 namespace {
 
 void print_error(const fathom::Error& error) {
-  fmt::print(stderr, "error: {}\n", error.what());
-  if (!error.hint().empty()) fmt::print(stderr, "hint: {}\n", error.hint());
+  fmt::print(stderr, "error: {}\n", fathom::cli::printable(error.what()));
+  if (!error.hint().empty()) fmt::print(stderr, "hint: {}\n", fathom::cli::printable(error.hint()));
 }
 
 int run(int argc, char** argv) {
@@ -64,6 +66,12 @@ int main(int argc, char** argv) {
   } catch (const fathom::Error& error) {
     print_error(error);
     return static_cast<int>(error.code());
+  } catch (const std::filesystem::filesystem_error& error) {
+    fmt::print(stderr, "error: {}: {}\n", error.path1().string(), error.code().message());
+    return static_cast<int>(fathom::ErrorCode::kBadFile);
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "error: there is not enough memory\n");
+    return static_cast<int>(fathom::ErrorCode::kOutOfMemory);
   } catch (const std::exception& error) {
     fmt::print(stderr, "error: {}\n", error.what());
     return static_cast<int>(fathom::ErrorCode::kInternal);

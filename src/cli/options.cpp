@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 
@@ -22,7 +23,8 @@ std::pair<int32_t, float> parse_logit_bias(const std::string& text) {
   const char* number = after_id != end && *after_id == '+' ? after_id + 1 : after_id;
   const auto [after_bias, bias_error] = std::from_chars(number, end, bias);
   const bool sign = after_id != end && (*after_id == '+' || *after_id == '-');
-  if (id_error != std::errc() || bias_error != std::errc() || after_bias != end || !sign) {
+  if (id_error != std::errc() || bias_error != std::errc() || after_bias != end || !sign ||
+      std::isnan(bias)) {
     throw with_hint(usage_error("--logit-bias", "'{}' is not TOKEN+BIAS or TOKEN-BIAS", text),
                     "for example 15043+1 or 15043-1.5; `fathom tokenize` shows token ids");
   }
@@ -50,6 +52,11 @@ void add_model_argument(CLI::App& command, std::string& model) {
   command.add_option("MODEL,-m,--model", model,
                      "A GGUF file, the first part of a split one, or a Hugging Face folder "
                      "(default: the small bundled model)");
+}
+
+void add_threads_argument(CLI::App& command, int& threads) {
+  command.add_option("-t,--threads", threads, "Threads (default: physical cores)")
+      ->check(CLI::Range(0, 1024));
 }
 
 void ModelArgs::add_to(CLI::App& command) {

@@ -29,6 +29,9 @@ struct ModelArgs {
 // The model's path alone, for commands that do not run it.
 void add_model_argument(CLI::App& command, std::string& model);
 
+// -t of commands that take no other ModelArgs; 0 is every physical core.
+void add_threads_argument(CLI::App& command, int& threads);
+
 // How text is generated.
 struct GenerateArgs {
   GenerateOptions options;

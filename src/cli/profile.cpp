@@ -272,8 +272,7 @@ Runner add_profile(CLI::App& app) {
   c->add_option("--dump", args->dump,
                 "Write the layers' queries, keys and values for `fathom replay`: OUT.safetensors, "
                 "or OUT-LAYER.safetensors where there are several");
-  c->add_option("-t,--threads", args->threads, "Threads (default: physical cores)")
-      ->check(CLI::Range(0, 1024));
+  add_threads_argument(*c, args->threads);
   c->add_flag("--json", args->json, "Print JSON");
   c->footer(
       "The text is read with dense attention. For every layer and query head: how much attention\n"

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "cli/command.h"
+#include "cli/options.h"
 #include "cli/terminal.h"
 #include "model/quantize.h"
 
@@ -64,7 +65,7 @@ Runner add_quantize(CLI::App& app) {
   c->add_option("IN", args->input, "The GGUF file to read")->required();
   c->add_option("OUT", args->output, "The GGUF file to write")->required();
   c->add_option("TYPE", args->type, "Number format of the matrices: " + known_types())->required();
-  c->add_option("-t,--threads", args->threads, "Threads (default: physical cores)");
+  add_threads_argument(*c, args->threads);
   c->add_flag("--json", args->json, "Print what was written as JSON");
   c->footer(
       "Codes are chosen without an importance matrix. From a quantised file, f32 keeps every "

@@ -251,8 +251,7 @@ Runner add_recommend(CLI::App& app) {
       ->capture_default_str();
   c->add_option("--time", args->time, "How long the search may take: 90s, 5m, 1h")
       ->capture_default_str();
-  c->add_option("-t,--threads", args->threads, "Threads (default: physical cores)")
-      ->check(CLI::Range(0, 1024));
+  add_threads_argument(*c, args->threads);
   c->add_option("-b,--batch-size", args->batch, "Tokens read in one step")->capture_default_str();
   c->add_flag("--dry-run", args->dry, "Do not keep the result for --kv auto");
   c->add_flag("--json", args->json, "Print JSON");

@@ -6,6 +6,7 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/options.h"
 #include "cli/terminal.h"
 #include "kernel/kernels.h"
 #include "kv/replay/replay.h"
@@ -78,8 +79,7 @@ Runner add_replay(CLI::App& app) {
                 "`fathom policies`");
   c->add_option("-o,--output", args->output, "safetensors of decisions, out and lse");
   c->add_flag("--compare", args->compare, "Also the relative error against dense attention");
-  c->add_option("-t,--threads", args->threads, "Default: physical cores")
-      ->check(CLI::Range(0, 1024));
+  add_threads_argument(*c, args->threads);
   c->add_flag("--json", args->json, "Print the summary as JSON");
   c->footer(
       "No model is run: the attention of the recorded queries is computed in f64 over what each\n"

@@ -77,7 +77,7 @@ Runner add_synth(CLI::App& app) {
   c->add_option("--type", args->type, "Number format of the matrices")->capture_default_str();
   c->add_option("--vocab", args->vocab, "Take the vocabulary of this model (default: bytes only)");
   c->add_option("-s,--seed", args->seed, "Seed of the weights")->capture_default_str();
-  c->add_option("-t,--threads", args->threads, "Threads (default: physical cores)");
+  add_threads_argument(*c, args->threads);
   c->add_flag("--json", args->json, "Print what was written as JSON");
   c->footer(
       "The words such a model writes mean nothing; its speed is that of the real one.\n"

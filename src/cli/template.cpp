@@ -44,7 +44,12 @@ std::tm parse_time(const std::string& text) {
 }
 
 TemplateJson parse_conversation(const std::string& path) {
-  TemplateJson json = TemplateJson::parse(engine::read_text_file(path), nullptr, false);
+  constexpr int kDeepest = 200;
+  const auto not_too_deep = [&](int depth, TemplateJson::parse_event_t, TemplateJson&) {
+    if (depth > kDeepest) throw bad_file(path, "nests JSON deeper than {} levels", kDeepest);
+    return true;
+  };
+  TemplateJson json = TemplateJson::parse(engine::read_text_file(path), not_too_deep, false);
   if (json.is_discarded()) throw bad_file(path, "is not JSON");
   if (json.is_array()) json = {{"messages", json}};
   if (!json.is_object() || !json.contains("messages")) {

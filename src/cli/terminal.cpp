@@ -120,6 +120,17 @@ std::string_view reason_name(StopReason reason) {
   return kNames[static_cast<size_t>(reason)];
 }
 
+std::string printable(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    const bool c1 = c == 0xc2 && next >= 0x80 && next < 0xa0;  // U+0080 to U+009F
+    out += c < 0x20 || c == 0x7f || c1 ? fmt::format("\\x{:02x}", c) : std::string(1, text[i]);
+  }
+  return out;
+}
+
 void print_json(const Json& json) {
   print_now(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }

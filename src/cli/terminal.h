@@ -50,6 +50,9 @@ Json price_json(const Price& price);
 std::string_view reason_name(StopReason reason);
 
 // Prints JSON to standard output; text that is not UTF-8 is shown with U+FFFD.
+// Names and messages may hold what a file's author wrote: nothing that a terminal would act on.
+std::string printable(std::string_view text);
+
 void print_json(const Json& json);
 // Prints text to standard output at once.
 void print_now(std::string_view text);

@@ -16,7 +16,9 @@ std::string read_text_file(const std::string& path) {
   if (path == "-") {
     text.assign(std::istreambuf_iterator<char>(std::cin), {});
   } else {
-    if (std::filesystem::is_directory(path)) throw bad_file(path, "is a folder, not a text file");
+    std::error_code ignored;
+    if (std::filesystem::is_directory(path, ignored))
+      throw bad_file(path, "is a folder, not a text file");
     std::ifstream in(path, std::ios::binary);
     if (!in) throw bad_file(path, "cannot be read: {}", std::strerror(errno));
     text.assign(std::istreambuf_iterator<char>(in), {});

@@ -47,6 +47,10 @@ TEST(Cli, UsageErrorsSayWhatAndExitWith2) {
   EXPECT_NE(policy.err.find("did you mean 'f16'?"), std::string::npos) << policy.err;
   EXPECT_EQ(fathom("run -p x --temp -1").code, 2);
   EXPECT_EQ(fathom("run -p x -l nonsense").code, 2);
+  EXPECT_EQ(fathom("run -p x -l 5+nan").code, 2);
+  EXPECT_EQ(fathom("bench -p 18446744073709551615 -d 5").code, 2);
+  EXPECT_EQ(fathom("synth none.gguf -t 100000").code, 2);
+  EXPECT_EQ(fathom("quantize in.gguf out.gguf q8_0 -t -1").code, 2);
 }
 
 TEST(Cli, BadFilesSayWhichAndExitWith3) {
@@ -58,6 +62,10 @@ TEST(Cli, BadFilesSayWhichAndExitWith3) {
       << outcome.err;  // and a hint
   EXPECT_EQ(fathom("run /no/such/file -p x").code, 3);
   EXPECT_EQ(fathom("run -f /no/such/file").code, 3);
+  const std::string deep = std::string(100000, '[') + std::string(100000, ']');
+  EXPECT_EQ(fathom("template --input -", deep).code, 3);
+  EXPECT_EQ(fathom("run -f " + std::string(5000, 'x')).code, 3);
+  EXPECT_EQ(fathom("eval --report " + std::string(5000, 'x')).code, 3);
 }
 
 TEST(Cli, RunAnswersQuestionsOnForks) {
@@ -93,6 +101,31 @@ TEST(Cli, RunReadsStandardInputAndRawText) {
   const Outcome none = fathom("run --raw", "");
   EXPECT_EQ(none.code, 2);
   EXPECT_NE(none.err.find("there is no text"), std::string::npos) << none.err;
+}
+
+// A file's author does not get to move the cursor.
+TEST(Cli, NamesAreShownWithoutControlCharacters) {
+  std::string bytes = test::read_file(test::bundled_model());
+  const size_t at = bytes.find("general.architecture");
+  ASSERT_NE(at, std::string::npos);
+  const size_t value = bytes.find("llama", at);
+  bytes[at] = '\x1b';
+  const std::string key = write_text("key.gguf", bytes);
+  EXPECT_EQ(fathom("inspect " + shell_word(key)).out.find('\x1b'), std::string::npos);
+  bytes[at] = 'g';
+  bytes[value] = '\x1b';
+  const Outcome o = fathom("run " + shell_word(write_text("value.gguf", bytes)) + " -p x");
+  EXPECT_EQ(o.code, 4);
+  EXPECT_EQ(o.err.find('\x1b'), std::string::npos) << o.err;
+}
+
+TEST(Cli, WhatAnOptionCannotDoIsSaid) {
+  EXPECT_EQ(fathom("inspect -o nowhere").code, 2);
+  EXPECT_EQ(fathom("inspect --tensor blk.0.attn_q.weight").code, 2);
+  const Outcome logits =
+      fathom("logits --tokens 1,2 -o nowhere --kv \"prefill=gemfilter(budget=64)\"");
+  EXPECT_EQ(logits.code, 4);
+  EXPECT_NE(logits.err.find("chooses tokens"), std::string::npos) << logits.err;
 }
 
 TEST(Cli, TooLongAPromptIsRefusedWithBothCounts) {
