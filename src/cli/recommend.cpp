@@ -77,6 +77,8 @@ Json evidence_json(const eval::Evidence& e) {
   out["measured_step_seconds"] = e.measured_step;
   out["read_seconds"] = e.read_seconds;
   out["step_seconds"] = e.step_seconds;
+  out["read_attention_seconds"] = e.read_attention;
+  out["step_attention_seconds"] = e.step_attention;
   return out;
 }
 
@@ -143,6 +145,7 @@ class RecommendCommand {
             {"complete", r.complete},
             {"seconds", r.seconds},
             {"measured_length", r.measured_length},
+            {"timed_length", r.timed_length},
             {"texts", r.windows},
             {"own_text", r.own_text},
             {"judged_by", judge_name(r.judge)},
@@ -158,10 +161,7 @@ class RecommendCommand {
         grouped(options_.length), human_bytes(double(options_.memory)),
         human_bytes(double(r.fixed_bytes)), "perplexity", args_.loss, r.windows,
         r.own_text ? "pieces of your text" : "generated texts", grouped(r.measured_length),
-        shorter(r) ? " (budgets in proportion)" : "",
-        shorter(r) ? fmt::format("for {} tokens, carried on from {} and a quarter of that",
-                                 grouped(options_.length), grouped(r.measured_length))
-                   : "measured");
+        shorter(r) ? " (budgets in proportion)" : "", timing(r));
     out += judged_by(r);
     out +=
         fmt::format("\n{:>10} {:>24} {:>24} {:>8} {:>8} {:>8} {:>5}  {}\n", "cache", "text [95%]",
@@ -177,6 +177,14 @@ class RecommendCommand {
                          unmeasured);
     }
     return out + conclusion(r);
+  }
+
+  std::string timing(const eval::Recommendation& r) const {
+    if (r.timed_length == 0) return "measured";
+    const bool all = r.timed_length == options_.length;
+    return fmt::format("for {} tokens: matrices measured on {}, one layer's attention on {}{}",
+                       grouped(options_.length), grouped(r.measured_length),
+                       grouped(r.timed_length), all ? "" : ", in proportion");
   }
 
   bool shorter(const eval::Recommendation& r) const { return r.measured_length < options_.length; }
@@ -259,9 +267,9 @@ Runner add_recommend(CLI::App& app) {
       "What a cache takes is computed for --length. What a policy loses is measured against dense\n"
       "attention on texts as long as --time allows, with budgets in the same proportion: on the\n"
       "last tokens of each text and on facts from all over it that are said again at its end.\n"
-      "Times are measured there and at a quarter of that, and carried on to --length. Every "
-      "single\n"
-      "change of a plain policy is tried on one text, then the fastest within --loss and\n"
+      "Times are measured there; those of attention, which grow with the length, on one layer at\n"
+      "--length. Every single change of a plain policy is tried on one text, then the fastest "
+      "within --loss and\n"
       "combinations of them on more. Chosen is the fastest whose loss stays within --loss at the\n"
       "upper ends of both 95% intervals. The result is kept for the model's contents (see\n"
       "docs/commands.md) and used by --kv auto.\n\n"

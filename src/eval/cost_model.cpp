@@ -17,17 +17,10 @@ Line line_of(const std::map<size_t, double>& measured) {
   FATHOM_CHECK(!measured.empty());
   const auto& [x1, y1] = *measured.begin();
   const auto& [x2, y2] = *measured.rbegin();
-  if (x1 == x2 || y2 <= y1) return {y2, 0};
+  if (x1 == x2) return {0, y2 / double(x2)};
+  if (y2 <= y1) return {y2, 0};
   const double slope = std::min((y2 - y1) / double(x2 - x1), y2 / double(x2));
   return {y2 - slope * double(x2), slope};
-}
-
-// The same value at the longest length, with a slope of at most twice the other's.
-Line limited(const std::map<size_t, double>& measured, const std::map<size_t, double>& dense) {
-  const Line line = line_of(measured);
-  const double longest = double(measured.rbegin()->first);
-  const double slope = std::min(line.slope, 2 * line_of(dense).slope);
-  return {line.at(longest) - slope * longest, slope};
 }
 
 void keep_least(std::map<size_t, double>& measured, size_t length, double value) {
@@ -58,13 +51,13 @@ void CostModel::merge(const CostModel& other) {
   if (other.rest_of_step_) keep_least(rest_of_step_, *other.rest_of_step_);
 }
 
-double CostModel::read_seconds(size_t tokens, const CostModel& dense) const {
+double CostModel::read_seconds(size_t tokens) const {
   const double n = double(tokens);
-  return n * (*rest_of_token_ + limited(reads_, dense.reads_).at(n));
+  return n * (*rest_of_token_ + line_of(reads_).at(n));
 }
 
-double CostModel::step_seconds(size_t depth, const CostModel& dense) const {
-  return *rest_of_step_ + limited(steps_, dense.steps_).at(double(depth));
+double CostModel::step_seconds(size_t depth) const {
+  return *rest_of_step_ + line_of(steps_).at(double(depth));
 }
 
 }  // namespace fathom::eval

@@ -1,12 +1,9 @@
-// What reading and writing cost at lengths that are too long to measure.
+// What reading and writing cost, attention apart from the rest.
 //
-// Attention is timed apart from the rest. Reading n tokens takes a n seconds for the rest and
-// b n + c n^2 for attention; a step behind n tokens r for the rest and s + t n for attention. That
-// holds for policies whose budgets are shares of the length, as long as the share of pairs that
-// they read does not change with it; what KEEP does beside attention counts as rest. Measured at
-// two lengths; noise only ever adds time, so the least of several measurements counts, and c and t
-// are at most twice those of dense attention: no method that reads less takes longer for a pair
-// than that.
+// Reading n tokens takes a n seconds for the rest and b n + c n^2 for attention; a step behind n
+// tokens r for the rest and s + t n for attention. Through the shortest and the longest length that
+// were measured; with one of them alone, all of attention grows. Noise only ever adds time, so the
+// least of several measurements counts.
 #pragma once
 
 #include <cstddef>
@@ -26,11 +23,11 @@ class CostModel {
   void add_step(size_t depth, const TimedPart& took);
   void merge(const CostModel& other);
 
-  // REQUIRES: something was added of each kind, to `dense` too.
-  double read_seconds(size_t tokens, const CostModel& dense) const;
-  double step_seconds(size_t depth, const CostModel& dense) const;
-  double read_seconds(size_t tokens) const { return read_seconds(tokens, *this); }
-  double step_seconds(size_t depth) const { return step_seconds(depth, *this); }
+  // REQUIRES: something was added of each kind.
+  double read_seconds(size_t tokens) const;
+  double step_seconds(size_t depth) const;
+  double rest_of_token() const { return *rest_of_token_; }
+  double rest_of_step() const { return *rest_of_step_; }
 
  private:
   using ByLength = std::map<size_t, double>;

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "eval/recommend_trial.h"
+#include "eval/recommend_speed.h"
 
 namespace fathom::eval {
 namespace {
@@ -18,6 +18,7 @@ using engine::Engine;
 
 constexpr double kNoise = 0.9;        // what is as fast as that share of the fastest is as fast
 constexpr size_t kTrials = 40;        // that texts are made short enough for
+constexpr double kForTiming = 0.2;    // of a trial's time, for timing attention at the asked length
 constexpr double kFirstRound = 0.55;  // of the time, for one text under every single change
 constexpr size_t kShortest = 512;     // tokens of a text
 constexpr size_t kProbe = 2048;
@@ -30,7 +31,9 @@ struct Entry {
   Evidence evidence;
   std::vector<TrialSums> text, facts;  // of windows
   CostModel cost;
-  bool refused = false;  // by the engine, or too large
+  std::optional<LayerSpeed> far;  // at the asked length
+  std::vector<double> densities;  // of windows
+  bool refused = false;           // by the engine, or too large
 };
 
 Estimate rise(const std::vector<double>& ln) {
@@ -165,13 +168,19 @@ class Search {
     double fixed = probe(shortest, reads);
     if (!out_.complete) return;
     if (longest >= kProbe && 8 * elapsed() < 0.1 * options_.seconds) fixed = probe(kProbe, reads);
-    unlimited_ = false;
     if (!out_.complete) return;
     size_t length = shortest;
     for (size_t next = shortest; next <= longest; next += 256) {
-      if (fixed + 1.25 * reads.read_seconds(next) <= affordable) length = next;
+      if (fixed + reads.read_seconds(next) <= (1 - kForTiming) * affordable) length = next;
     }
     if (longest - length < 256) length = longest;
+    // Windows are about so long: near enough is not carried on.
+    if (options_.length > length + length / 8) {
+      far_.emplace(engine_, options_.length, kForTiming * affordable, [&] { return tick(); });
+      out_.timed_length = far_->timed_length();
+    }
+    unlimited_ = false;
+    if (!out_.complete) return;
     windows_ = make_windows(engine_.tokenizer(), {options_.windows, length}, options_.text);
     foreign_facts_ =
         make_windows(engine_.tokenizer(), {windows_.size() + 1, kShortest}, {}).back().facts;
@@ -186,7 +195,7 @@ class Search {
     const auto dense = make_dense(window);
     const Reference reference(*dense, window);
     const auto begun = Clock::now();
-    const Trial trial = run_trial(reference, *dense, nullptr, [&] { return tick(); });
+    const Trial trial = run_trial(reference, *dense, [&] { return tick(); });
     if (!trial.finished) return 0;
     const double read = trial.cost.read_seconds(reference.first());
     reads.merge(trial.cost);
@@ -253,14 +262,15 @@ class Search {
   }
 
   void measure(const Reference& reference, Entry& entry) {
-    const Window& window = reference.window();
-    const size_t quarter = quarter_of(window);
+    const size_t length = reference.window().length();
+    const Candidate& c = entry.evidence.candidate;
     Trial trial;
     try {
-      const Candidate& c = entry.evidence.candidate;
-      const auto whole = make(c.line(window.length()), window.length());
-      const auto part = quarter > 0 ? make(c.line(quarter), quarter) : nullptr;
-      trial = run_trial(reference, *whole, part.get(), [&] { return tick(); });
+      trial = run_trial(reference, *make(c.line(length), length), [&] { return tick(); });
+      if (trial.finished && far_ && !entry.far) {
+        entry.far = far_->time(c, [&] { return tick(); });
+        trial.finished = entry.far.has_value();
+      }
     } catch (const Error& error) {
       entry.refused = true;
       entry.evidence.verdict = Verdict::kRefused;
@@ -271,6 +281,7 @@ class Search {
     entry.text.push_back(trial.text);
     entry.facts.push_back(trial.facts);
     entry.cost.merge(trial.cost);
+    entry.densities.push_back(trial.density);
     summarize(entry);
   }
 
@@ -289,11 +300,33 @@ class Search {
       all.add(entry.facts[w]);
     }
     e.same_top = all.same / double(all.positions);
-    const CostModel& dense = entries_[0].text.empty() ? entry.cost : entries_[0].cost;
-    e.measured_read = entry.cost.read_seconds(out_.measured_length, dense);
-    e.measured_step = entry.cost.step_seconds(out_.measured_length, dense);
-    e.read_seconds = entry.cost.read_seconds(options_.length, dense);
-    e.step_seconds = entry.cost.step_seconds(options_.length, dense);
+    price(entry);
+  }
+
+  // Seconds, at the measured length and at the asked one.
+  void price(Entry& entry) const {
+    Evidence& e = entry.evidence;
+    e.measured_read = entry.cost.read_seconds(out_.measured_length);
+    e.measured_step = entry.cost.step_seconds(out_.measured_length);
+    if (!far_) {
+      e.read_seconds = entry.cost.read_seconds(options_.length);
+      e.step_seconds = entry.cost.step_seconds(options_.length);
+      return;
+    }
+    // What is beside attention is the same work for all that store and keep alike.
+    double token = entry.cost.rest_of_token(), step = entry.cost.rest_of_step();
+    for (const Entry& other : entries_) {
+      const Candidate &a = other.evidence.candidate, &b = e.candidate;
+      if (other.text.empty() || a.store != b.store || !(a.keep == b.keep)) continue;
+      token = std::min(token, other.cost.rest_of_token());
+      step = std::min(step, other.cost.rest_of_step());
+    }
+    const double density = std::accumulate(entry.densities.begin(), entry.densities.end(), 0.0) /
+                           double(entry.densities.size());
+    e.read_seconds = far_->read_seconds(e.candidate, *entry.far, token, density);
+    e.read_attention = e.read_seconds - double(options_.length) * token;
+    e.step_seconds = far_->step_seconds(*entry.far, step);
+    e.step_attention = e.step_seconds - step;
   }
 
   // The fastest change of each stage that is within the limit, for combinations.
@@ -379,8 +412,9 @@ class Search {
   std::vector<Window> windows_;
   std::vector<engine::TokenId> foreign_facts_;  // of which no text knows
   std::vector<double> gains_;
-  std::vector<Entry> entries_;  // the base is the first
-  size_t combined_ = SIZE_MAX;  // combinations begin here
+  std::optional<FarSpeed> far_;  // where the asked length is not measured
+  std::vector<Entry> entries_;   // the base is the first
+  size_t combined_ = SIZE_MAX;   // combinations begin here
 };
 
 }  // namespace

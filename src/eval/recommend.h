@@ -2,8 +2,8 @@
 // costs, on the user's own model, in bounded time.
 //
 // Memory is computed for the asked length. Loss is measured on texts as long as the time allows,
-// with budgets in the same proportion; speed is measured at their length and at a quarter of it and
-// carried on to the asked length (cost_model.h). First every single change of a base is tried on
+// with budgets in the same proportion; so is speed, and attention besides by itself at the asked
+// length (recommend_speed.h). First every single change of a base is tried on
 // one text, what promises most before the rest; then the best, and combinations of them, on more
 // texts, until these or the time are at their end.
 #pragma once
@@ -45,8 +45,9 @@ struct Evidence {
                            // all over the text are repeated
   Estimate kl_text, kl_facts;  // mean divergence there, nats
   double same_top = 1;         // share of positions with the same most likely token
-  double measured_read = 0, measured_step = 0;  // seconds, at the measured length
-  double read_seconds = 0, step_seconds = 0;    // at the asked one, by the cost model
+  double measured_read = 0, measured_step = 0;    // seconds, at the measured length
+  double read_seconds = 0, step_seconds = 0;      // at the asked one
+  double read_attention = 0, step_attention = 0;  // of these seconds, where timed_length is not 0
   Verdict verdict = Verdict::kUnfinished;
   std::string reason;
 
@@ -58,6 +59,7 @@ struct Evidence {
 struct Recommendation {
   std::string policy;          // "": nothing fits within both limits
   size_t measured_length = 0;  // tokens of a text
+  size_t timed_length = 0;     // that attention was timed at; 0: the texts are as long as asked
   size_t windows = 0;          // texts that the best were compared on
   bool own_text = false;
   Judge judge = Judge::kPerplexity;

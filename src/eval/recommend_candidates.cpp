@@ -11,10 +11,14 @@ size_t share_of(double share, size_t length, size_t least) {
   return std::max(least, static_cast<size_t>(share * static_cast<double>(length)) / 64 * 64);
 }
 
-// A keep method's word for `budget` tokens.
+size_t keep_budget(const Budgeted& keep, size_t length) {
+  return share_of(keep.share, length, 128);
+}
+
+// A keep method's word.
 std::string keep_word(const Budgeted& keep, size_t length) {
   if (keep.method.empty()) return "all";
-  const size_t budget = share_of(keep.share, length, 128);
+  const size_t budget = keep_budget(keep, length);
   if (keep.method == "streaming") {
     return fmt::format("streaming(sinks=4,recent={},positions=slots)", budget - 4);
   }
@@ -63,6 +67,10 @@ Candidate with_fetch(Candidate c, std::string method, double share) {
 std::string Candidate::line(size_t length) const {
   return fmt::format("prefill={} keep={} store={} fetch={}", prefill_word(*this, length),
                      keep_word(keep, length), store, fetch_word(fetch, length));
+}
+
+size_t kept_tokens(const Candidate& c, size_t length) {
+  return c.keep.method.empty() ? length : std::min(length, keep_budget(c.keep, length));
 }
 
 const std::vector<std::string>& stores_by_size() {

@@ -27,6 +27,8 @@ struct Candidate {
   bool operator==(const Candidate&) const = default;
 };
 
+// Tokens of a head that its KEEP method leaves of so many.
+size_t kept_tokens(const Candidate& candidate, size_t length);
 // From the largest to the smallest.
 const std::vector<std::string>& stores_by_size();
 // The base with one of its stages changed; what promises most comes first.

@@ -17,7 +17,6 @@ using engine::TokenId;
 constexpr size_t kScored = 256;       // positions of a text, at most
 constexpr size_t kLogits = 16 << 20;  // floats of them
 constexpr size_t kTimedSteps = 24;    // single tokens; the facts are more than that
-constexpr size_t kShortSteps = 12;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -117,6 +116,7 @@ class TrialRun {
       return false;
     }
     out_.cost.add_read(reference_.first(), timer.took());
+    out_.density = engine_.runner().attender().account().density();
     score_part(engine_, cache_, text.subspan(reference_.first(), reference_.text_positions()),
                text.size(), [&](size_t at, size_t n, auto logits) {
                  compare(
@@ -167,23 +167,6 @@ class TrialRun {
   Trial out_;
 };
 
-// A prompt as a user reads it, and steps behind it.
-void time_quarter(Engine& engine, const Window& window, CostModel& cost) {
-  const std::span<const TokenId> text(window.text);
-  const size_t n = quarter_of(window);
-  kv::SequenceCache cache = engine.runner().new_cache();
-  const Timer reading(engine);
-  engine.runner().read(cache, text.first(n));
-  cost.add_read(n, reading.took());
-  Steps steps;
-  for (size_t i = 0; i < kShortSteps; ++i) {
-    const Timer timer(engine);
-    engine.runner().read(cache, text.subspan(n + i, 1));
-    steps.add(timer.took());
-  }
-  cost.add_step(n, steps.all());
-}
-
 }  // namespace
 
 void TrialSums::add(const TokenDivergence& t) {
@@ -203,11 +186,6 @@ void TrialSums::add(const TrialSums& other) {
 size_t scored_positions(const Window& window, size_t vocab) {
   const size_t room = std::max<size_t>(32, kLogits / vocab);
   return std::min({window.text.size() / 2, kScored, room});
-}
-
-size_t quarter_of(const Window& window) {
-  const size_t quarter = window.text.size() / 4;
-  return quarter >= 96 ? quarter : 0;
 }
 
 Reference::Reference(Engine& dense, const Window& window)
@@ -248,11 +226,8 @@ double Reference::facts_gain(const std::vector<TokenId>& foreign) const {
   return facts_nll(foreign) - facts_nll(window_.facts);
 }
 
-Trial run_trial(const Reference& reference, Engine& candidate, Engine* short_one,
-                const GoOn& go_on) {
-  Trial out = TrialRun(reference, candidate, go_on).run();
-  if (out.finished && short_one) time_quarter(*short_one, reference.window(), out.cost);
-  return out;
+Trial run_trial(const Reference& reference, Engine& candidate, const GoOn& go_on) {
+  return TrialRun(reference, candidate, go_on).run();
 }
 
 }  // namespace fathom::eval

@@ -62,12 +62,9 @@ size_t scored_positions(const Window& window, size_t vocab);
 struct Trial {
   TrialSums text, facts;
   CostModel cost;
+  double density = 1;  // share of the prompt's pairs that was computed
   bool finished = false;
 };
-// `short_one`: the same policy made for the first quarter of the text, timed only; null: none.
-Trial run_trial(const Reference& reference, engine::Engine& candidate, engine::Engine* short_one,
-                const GoOn& go_on);
-// Tokens of that quarter; 0 where the text is too short for it.
-size_t quarter_of(const Window& window);
+Trial run_trial(const Reference& reference, engine::Engine& candidate, const GoOn& go_on);
 
 }  // namespace fathom::eval

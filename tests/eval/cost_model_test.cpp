@@ -51,14 +51,15 @@ TEST(CostModel, NeitherPartIsBelowZero) {
   EXPECT_NEAR(steep.read_seconds(10000), 1000, 1e-9) << "all of it for pairs";
 }
 
-TEST(CostModel, ASlopeIsAtMostTwiceThatOfDenseAttention) {
-  const CostModel dense = made_of(kDense), noisy = made_of({1e-3, 1e-5, 0.01, 1e-4});
-  EXPECT_NEAR(noisy.read_seconds(1000, dense), noisy.read_seconds(1000), 1e-9);
-  // 11 s for 1,000 tokens, of which 0.2 s may be for pairs.
-  EXPECT_NEAR(noisy.read_seconds(10000, dense), 10 * 10.8 + 100 * 0.2, 1e-9);
-  EXPECT_NEAR(noisy.step_seconds(10000, dense), 0.11 + 9000 * 2e-6, 1e-9);
-  const CostModel sparse = made_of({1.2e-3, 1e-8, 0.01, 0});
-  EXPECT_NEAR(sparse.read_seconds(10000, dense), sparse.read_seconds(10000), 1e-9);
+TEST(CostModel, OfOneLengthAllOfAttentionGrows) {
+  CostModel m;
+  m.add_read(1000, {3, 1});
+  m.add_step(1000, {0.03, 0.01});
+  EXPECT_NEAR(m.read_seconds(1000), 3, 1e-12);
+  EXPECT_NEAR(m.read_seconds(2000), 4 + 4, 1e-12);
+  EXPECT_NEAR(m.step_seconds(2000), 0.02 + 0.02, 1e-12);
+  EXPECT_NEAR(m.rest_of_token(), 0.002, 1e-12);
+  EXPECT_NEAR(m.rest_of_step(), 0.02, 1e-12);
 }
 
 }  // namespace
