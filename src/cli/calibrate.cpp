@@ -66,7 +66,7 @@ class CalibrateCommand {
 
   int run() {
     const std::string text = engine::read_text_file(args_.file);
-    load();
+    engine_ = load_exact({args_.model, args_.threads, args_.tokens, args_.tokens}, progress_);
     tokens_ = engine_->tokenizer().encode(text);
     if (tokens_.size() < kLeastTokens) {
       throw with_hint(
@@ -92,15 +92,6 @@ class CalibrateCommand {
   }
 
  private:
-  void load() {
-    ModelOptions options;
-    options.threads = args_.threads;
-    options.kv = "store=f32";
-    options.progress = std::ref(progress_);
-    options.context = options.batch = args_.tokens;
-    engine_ = engine::Engine::load(model_path(args_.model), options);
-  }
-
   void summarise() {
     for (const auto& layer : found_) {
       for (const auto& trials : layer) {

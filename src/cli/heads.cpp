@@ -33,7 +33,7 @@ class HeadsCommand {
   explicit HeadsCommand(const HeadsArgs& args) : args_(args) {}
 
   int run() {
-    load();
+    engine_ = load_exact({args_.model, args_.threads, context()}, progress_);
     const model::Config& c = engine_->model().config();
     text_ =
         eval::make_repeated_text(engine_->tokenizer(), block_length(), args_.repeats, args_.seed);
@@ -56,14 +56,9 @@ class HeadsCommand {
   }
 
  private:
-  void load() {
-    ModelOptions options;
-    options.threads = args_.threads;
-    options.kv = "store=f32";
-    options.progress = std::ref(progress_);
-    options.context = (args_.block > 0 ? args_.block : kDefaultBlock) * args_.repeats + 1;
-    if (args_.copy > 0) options.context = std::max(options.context, args_.copy_length);
-    engine_ = engine::Engine::load(model_path(args_.model), options);
+  size_t context() const {
+    const size_t repeated = (args_.block > 0 ? args_.block : kDefaultBlock) * args_.repeats + 1;
+    return args_.copy > 0 ? std::max(repeated, args_.copy_length) : repeated;
   }
 
   bool add_copying() {

@@ -82,6 +82,16 @@ void ModelArgs::add_to(CLI::App& command) {
 
 std::string model_path(const std::string& named) { return named.empty() ? bundled_model() : named; }
 
+std::shared_ptr<engine::Engine> load_exact(const ExactModel& asked, ProgressLine& progress) {
+  ModelOptions options;
+  options.threads = asked.threads;
+  options.kv = "store=f32";
+  options.progress = std::ref(progress);
+  options.context = asked.context;
+  if (asked.batch > 0) options.batch = asked.batch;
+  return engine::Engine::load(model_path(asked.model), options);
+}
+
 std::string ModelArgs::path() const { return model_path(model); }
 
 ModelOptions ModelArgs::options() const {

@@ -9,6 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "cli/terminal.h"
+#include "engine/engine.h"
+
 namespace fathom::cli {
 
 // Which model, and how it is run.
@@ -47,5 +50,14 @@ struct GenerateArgs {
 std::string bundled_model();
 // What was named, or the bundled model.
 std::string model_path(const std::string& named);
+
+// The model, for commands that look into it: exact keys and values, and a context of their own.
+// `batch`: tokens read in one step; 0: as usual.
+struct ExactModel {
+  std::string model;  // named; "": the bundled one
+  int threads = 0;
+  size_t context = 0, batch = 0;
+};
+std::shared_ptr<engine::Engine> load_exact(const ExactModel& asked, ProgressLine& progress);
 
 }  // namespace fathom::cli

@@ -115,7 +115,7 @@ class ProfileCommand {
 
   int run() {
     const std::string text = engine::read_text_file(args_.file);
-    load();
+    engine_ = load_exact({args_.model, args_.threads, args_.tokens}, progress_);
     tokens_ = engine_->tokenizer().encode(text);
     cut_text();
     const auto layers = LayerList(args_.layers, engine_->model().config().layers).parse();
@@ -127,16 +127,6 @@ class ProfileCommand {
   }
 
  private:
-  void load() {
-    ModelOptions options;
-    options.threads = args_.threads;
-    options.kv = "store=f32";
-    options.progress = std::ref(progress_);
-    options.context = args_.tokens;
-    const std::string path = model_path(args_.model);
-    engine_ = engine::Engine::load(path, options);
-  }
-
   void cut_text() {
     if (tokens_.size() > args_.tokens) tokens_.resize(args_.tokens);
     if (tokens_.size() < args_.steps + 64) {
