@@ -8,12 +8,13 @@
 
 namespace fathom::kernel {
 
-// out[r][c] = scale * (a[r] . b[c]) for r < rows, c < columns. Rows of a and b are `inner` floats,
-// their starts `a_stride` and `b_stride` floats apart; sums are f32, and the same bits whatever
+// out[r][c] = scale * (a[r] . b[c]) for r < rows, c < columns. Rows of a and b are `inner` numbers,
+// their starts `a_stride` and `b_stride` numbers apart; sums are f32, and the same bits whatever
 // else is in the call. `b` is read once for all rows, so hand over as many rows as stay in the
 // second-level cache.
-struct ScoreArgs {
-  const float* a = nullptr;
+template <class A>
+struct ScoreArgsOf {
+  const A* a = nullptr;
   size_t a_stride = 0, rows = 0;
   const float* b = nullptr;
   size_t b_stride = 0, columns = 0;
@@ -22,20 +23,11 @@ struct ScoreArgs {
   float* out = nullptr;
   size_t out_stride = 0;
 };
-
+using ScoreArgs = ScoreArgsOf<float>;
 // The same product of numbers rounded to BF16: `a` comes rounded, `b` is rounded on its way. Rows
 // of a begin at even places and are padded with 0 to a multiple of 32 numbers, as is `inner` then:
 // a_stride >= round_up(inner, 32).
-struct RoundedScoreArgs {
-  const BFloat* a = nullptr;
-  size_t a_stride = 0, rows = 0;
-  const float* b = nullptr;
-  size_t b_stride = 0, columns = 0;
-  size_t inner = 0;
-  float scale = 1.0f;
-  float* out = nullptr;
-  size_t out_stride = 0;
-};
+using RoundedScoreArgs = ScoreArgsOf<BFloat>;
 
 struct ScoreKernels {
   void (*scores)(const ScoreArgs&);

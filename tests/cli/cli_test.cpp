@@ -1,28 +1,8 @@
 // The program as a user meets it: run as a process, judged by what it prints and how it exits.
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <sstream>
-#include <string>
-
-#include <fmt/format.h>
-
-#include "cli/program.h"
-#include "support/shared_data.h"
+#include "cli/program_test.h"
 
 namespace fathom {
 namespace {
-
-namespace fs = std::filesystem;
-using nlohmann::json;
-using test::fathom;
-using test::Outcome;
-using test::shell_word;
-using test::temporary;
-using test::write_text;
 
 TEST(Cli, HelpTeachesEveryCommand) {
   const Outcome all = fathom("--help");

@@ -1,29 +1,9 @@
 // The commands that show what a model and its policies do: --explain, profile, heads, recommend,
 // replay, perplexity of a stream.
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <sstream>
-#include <string>
-
-#include <fmt/format.h>
-
-#include "cli/program.h"
-#include "support/shared_data.h"
+#include "cli/program_test.h"
 
 namespace fathom {
 namespace {
-
-namespace fs = std::filesystem;
-using nlohmann::json;
-using test::fathom;
-using test::Outcome;
-using test::shell_word;
-using test::temporary;
-using test::write_text;
 
 TEST(Cli, ReplayRunsAPolicyOnARecording) {
   FATHOM_NEEDS_SHARED("reference/methods/layer2.safetensors");
