@@ -94,6 +94,12 @@ int eval_report(const EvalArgs& args) {
   EvalArgs with = args;
   with.output = args.report;
   const ResultFiles files(args.report, OpenResults::kShow);
+  if (files.older_prose > 0) {
+    fmt::print(stderr,
+               "{}/prose.jsonl: {} measurements by an older fathom lack figures and are left out\n"
+               "hint: fathom eval ... -o {} --resume, with the options of then, makes them again\n",
+               args.report, files.older_prose, args.report);
+  }
   const std::string path = args.report + "/run.json";
   const Json run =
       fs::exists(path) ? Json::parse(engine::read_text_file(path), nullptr, false) : Json::object();

@@ -28,6 +28,12 @@ class EvalRun {
       const eval::ResultLine& l = files_.results[i];
       answered_.emplace(SessionKey{l.policy, l.mode, l.id}, i);
     }
+    if (files_.older_prose > 0) {
+      fmt::print(stderr,
+                 "{}/prose.jsonl: {} measurements by an older fathom lack figures; what --suite "
+                 "names of them is measured again\n",
+                 args.output, files_.older_prose);
+    }
   }
 
   int run() {

@@ -65,7 +65,9 @@ ResultFiles::ResultFiles(const std::string& folder, OpenResults how) {
     }
   };
   results = eval::complete_sessions(read(results_file_, "results.jsonl", eval::parse_results));
-  prose = read(prose_file_, "prose.jsonl", eval::parse_prose);
+  prose = read(prose_file_, "prose.jsonl", [&](std::string_view text, const std::string& source) {
+    return eval::parse_prose(text, source, &older_prose);
+  });
   costs = read(costs_file_, "costs.jsonl", eval::parse_costs);
   accounts = read(accounts_file_, "accounts.jsonl", eval::parse_accounts);
 }

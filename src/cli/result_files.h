@@ -48,6 +48,8 @@ class ResultFiles {
   std::vector<eval::ProseLine> prose;
   std::vector<eval::CostLine> costs;
   std::vector<eval::AccountLine> accounts;
+  // Measurements of predictions that an older program made, which lack figures: not among `prose`.
+  size_t older_prose = 0;
 
  private:
   LineFile results_file_, prose_file_, costs_file_, accounts_file_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -54,6 +55,29 @@ DepthCost measure_depth(engine::Engine& engine, std::span<const engine::TokenId>
   return {depth, took, traffic.total()};
 }
 
+// Forks of the text, which write the same tokens in the same steps. Nothing where they have no
+// room.
+std::optional<BatchCost> measure_batch(engine::Engine& engine, const Sequence& text,
+                                       size_t sequences, std::span<const engine::TokenId> tokens) {
+  if (sequences > engine.runner().options().batch_tokens) return std::nullopt;
+  std::vector<kv::SequenceCache> caches;
+  size_t bytes = 0;
+  for (size_t i = 0; i < sequences; ++i) {
+    caches.push_back(text.cache().fork());
+    bytes += caches[i].bytes_for(tokens.size());
+  }
+  if (bytes > engine.runner().pages().free_bytes()) return std::nullopt;
+  std::vector<double> steps;
+  for (const engine::TokenId& token : tokens) {
+    std::vector<engine::StepPart> parts;
+    for (kv::SequenceCache& cache : caches) parts.push_back({&cache, {&token, 1}});
+    const auto begun = Clock::now();
+    engine.runner().step(parts);
+    steps.push_back(seconds_since(begun));
+  }
+  return BatchCost{sequences, median(steps)};
+}
+
 }  // namespace
 
 CostLine measure_cost(const Subject& subject, std::span<const engine::TokenId> tokens,
@@ -81,6 +105,12 @@ CostLine measure_cost(const Subject& subject, std::span<const engine::TokenId> t
     const engine::StepPart part{&fork, tokens.subspan(length, options.question)};
     likeliest(engine.runner().step({&part, 1}));
     out.warm_seconds = seconds_since(asked);
+  }
+  for (const size_t sequences : kBatches) {
+    const auto forced = tokens.subspan(length, options.batch_steps);
+    if (const auto batch = measure_batch(engine, text, sequences, forced)) {
+      out.batches.push_back(*batch);
+    }
   }
   attender.reset_account();
   const std::vector<double> steps = time_steps(text, tokens.subspan(length, options.steps));
@@ -119,6 +149,9 @@ std::string cost_line(const CostLine& l) {
   for (const DepthCost& d : l.depths) {
     json["depths"].push_back(
         {{"depth", d.depth}, {"step_seconds", d.step_seconds}, {"moved_bytes", d.moved_bytes}});
+  }
+  for (const BatchCost& b : l.batches) {
+    json["batches"].push_back({{"sequences", b.sequences}, {"step_seconds", b.step_seconds}});
   }
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
@@ -161,6 +194,11 @@ std::vector<CostLine> parse_costs(std::string_view text, const std::string& sour
       const file::JsonView d = depths->element(i);
       l.depths.push_back(
           {count(d, "depth"), positive_of(d, "step_seconds"), size_of(d, "moved_bytes")});
+    }
+    const auto batches = object.find("batches");
+    for (size_t i = 0; batches && i < batches->size(); ++i) {
+      const file::JsonView b = batches->element(i);
+      l.batches.push_back({size_of(b, "sequences"), b.require("step_seconds").as_number()});
     }
   });
   return out;
@@ -226,7 +264,32 @@ std::optional<CostSummary> summarize_costs(std::span<const CostLine> lines,
   s.index_bytes = median(values(&CostLine::index_bytes));
   s.weight_bytes = median(values(&CostLine::weight_bytes));
   s.depths = summarize_depths(lines, policy);
+  for (const size_t sequences : kBatches) {
+    std::vector<double> batch;
+    for (const CostLine* l : own) {
+      for (const BatchCost& b : l->batches) {
+        if (b.sequences == sequences) batch.push_back(b.step_seconds);
+      }
+    }
+    if (!batch.empty()) s.batches.push_back({sequences, median(batch)});
+  }
   return s;
+}
+
+std::optional<double> break_even(const CostSummary& other, const CostSummary& policy) {
+  const double more = policy.first_token_seconds - other.first_token_seconds;
+  const double less = other.question_seconds() - policy.question_seconds();
+  if (more <= 0 && less >= 0) return 0;
+  if (more > 0 && less > 0) return more / less;
+  return std::nullopt;
+}
+
+std::string break_even_text(const CostSummary& other, const CostSummary& policy) {
+  if (const auto even = break_even(other, policy)) return fmt::format("{:.0f}", std::ceil(*even));
+  const double less = other.first_token_seconds - policy.first_token_seconds;
+  if (less <= 0) return "never";
+  const double more = policy.question_seconds() - other.question_seconds();
+  return fmt::format("up to {:.0f}", std::floor(less / more));
 }
 
 }  // namespace fathom::eval

@@ -26,6 +26,13 @@ struct DepthCost {
   size_t moved_bytes = 0;   // of the cache, a step: read, looked at to choose, written
 };
 
+// Decoding with so many forks of the text in one step.
+struct BatchCost {
+  size_t sequences = 0;
+  double step_seconds = 0;  // median, of a token for each of them
+};
+inline constexpr size_t kBatches[] = {4, 16};
+
 // One timed run.
 struct CostLine {
   std::string model, policy;
@@ -42,12 +49,14 @@ struct CostLine {
   size_t index_bytes = 0;                 // of them: to choose what is read
   size_t weight_bytes = 0;                // that a step reads besides
   std::vector<DepthCost> depths = {};     // shorter ones, ascending
+  std::vector<BatchCost> batches = {};    // of kBatches; none where the cache had no room
 };
 
 struct CostOptions {
   size_t steps = 64;     // decoded
   size_t question = 32;  // tokens of the warm question
   size_t depth_steps = 32;
+  size_t batch_steps = 8;
   std::vector<size_t> depths = {};  // below the length
 };
 // `tokens`: the text, and behind it at least question + steps tokens more, that are forced.
@@ -57,6 +66,9 @@ CostLine measure_cost(const Subject& subject, std::span<const engine::TokenId> t
 std::string cost_line(const CostLine& line);
 // Errors are Error(kBadFile) naming file, line and field.
 std::vector<CostLine> parse_costs(std::string_view text, const std::string& source);
+
+// Tokens of an answer, where questions are priced.
+inline constexpr size_t kAnswerTokens = 64;
 
 // Medians over a policy's runs at the longest length.
 struct CostSummary {
@@ -68,11 +80,26 @@ struct CostSummary {
   double prompt_read = 1, keys_read = 1;
   double moved_bytes = 0, index_bytes = 0, weight_bytes = 0;
   std::vector<DepthCost> depths;  // of all lengths, ascending: medians
+  std::vector<BatchCost> batches;
 
+  // Seconds of a question over the cached text: reading it, and an answer of kAnswerTokens.
+  double question_seconds() const {
+    return warm_seconds + double(kAnswerTokens - 1) * step_seconds;
+  }
+  // The same with its share of reading the text, of so many questions.
+  double amortised_seconds(size_t questions) const {
+    return question_seconds() + first_token_seconds / double(questions);
+  }
   double prefill_speed() const { return double(length) / first_token_seconds; }
   double decode_speed() const { return 1 / step_seconds; }
   double bytes_per_token() const { return kv_bytes / double(length); }
 };
+// Questions over one text from which on the policy has cost less time than the other, where it
+// reads the text more slowly and answers faster; 0 where it is never slower; nothing where it is
+// never faster, or only up to some number of questions.
+std::optional<double> break_even(const CostSummary& other, const CostSummary& policy);
+// "12", "0", "never", or "up to 7" where it reads faster and answers more slowly.
+std::string break_even_text(const CostSummary& other, const CostSummary& policy);
 // Nothing where the policy was not measured.
 std::optional<CostSummary> summarize_costs(std::span<const CostLine> lines,
                                            std::string_view policy);

@@ -21,12 +21,12 @@ double log_sum(std::span<const float> logits) {
   return std::log(sum) + top;
 }
 
-constexpr size_t kTop = 10;
+constexpr size_t kTop = 10, kLikely = 100;
 
 // The most likely tokens, the likeliest first; ties go to the lowest id.
-std::vector<TokenId> top_of(std::span<const float> logits) {
+std::vector<TokenId> top_of(std::span<const float> logits, size_t count) {
   std::vector<TokenId> top;
-  const size_t most = std::min(kTop, logits.size());
+  const size_t most = std::min(count, logits.size());
   const auto before = [&](TokenId a, TokenId b) {
     return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)];
   };
@@ -39,14 +39,42 @@ std::vector<TokenId> top_of(std::span<const float> logits) {
   return top;
 }
 
-void compare_tops(std::span<const float> p, std::span<const float> q, TokenDivergence& out) {
-  const std::vector<TokenId> a = top_of(p), b = top_of(q);
+// `a`: the tokens that p finds most likely, more than kTop of them where there are.
+void compare_tops(std::span<const float> p, std::span<const float> q, std::span<const TokenId> a,
+                  TokenDivergence& out) {
+  const std::vector<TokenId> b = top_of(q, kTop);
+  a = a.first(b.size());
   size_t both = 0;
   for (const TokenId id : a) both += static_cast<size_t>(std::count(b.begin(), b.end(), id));
   out.top10 = double(both) / double(a.size());
   out.same_top = a[0] == b[0];
   const auto logit = [&](size_t i) { return p[static_cast<size_t>(a[i])]; };
   out.close = a.size() > 1 && logit(0) - logit(1) < 1;
+}
+
+double mean_of(std::span<const float> logits) {
+  double sum = 0;
+  for (const float l : logits) sum += l;
+  return sum / double(logits.size());
+}
+
+// Logits are defined up to a constant only. `log_shift`: what ln q - ln p is beyond the logits'
+// difference.
+void compare_values(std::span<const float> p, std::span<const float> q,
+                    std::span<const TokenId> likely, double log_shift, TokenDivergence& out) {
+  const double mean_p = mean_of(p), mean_q = mean_of(q);
+  double error = 0, size = 0;
+  for (size_t v = 0; v < p.size(); ++v) {
+    const double zp = p[v] - mean_p, zq = q[v] - mean_q;
+    error += (zq - zp) * (zq - zp);
+    size += zp * zp;
+  }
+  out.logit_error = size > 0 ? std::sqrt(error / size) : error > 0 ? 1 : 0;
+  for (const TokenId id : likely) {
+    const double moved = double(q[static_cast<size_t>(id)]) - p[static_cast<size_t>(id)];
+    out.logit_most = std::max(out.logit_most, std::abs(moved - (mean_q - mean_p)));
+    out.top_square += (moved + log_shift) * (moved + log_shift) / double(likely.size());
+  }
 }
 
 // The two engines' caches over one window.
@@ -196,8 +224,12 @@ double mean_of(const std::vector<TokenDivergence>& tokens, Value value) {
   return sum / double(tokens.size());
 }
 
+// Between two values linearly.
 double quantile(const std::vector<double>& sorted, double q) {
-  return sorted[static_cast<size_t>(q * double(sorted.size() - 1))];
+  const double at = q * double(sorted.size() - 1);
+  const size_t below = std::min(static_cast<size_t>(at), sorted.size() - 1);
+  const size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (at - double(below)) * (sorted[above] - sorted[below]);
 }
 
 }  // namespace
@@ -214,9 +246,13 @@ TokenDivergence compare_logits(std::span<const float> p, std::span<const float> 
   const auto t = static_cast<size_t>(token);
   out.nll_p = log_p - p[t];
   out.nll_q = log_q - q[t];
-  compare_tops(p, q, out);
+  const std::vector<TokenId> likely = top_of(p, kLikely);
+  compare_tops(p, q, likely, out);
+  compare_values(p, q, likely, log_p - log_q, out);
   return out;
 }
+
+double TokenDivergence::delta_p() const { return std::exp(-nll_q) - std::exp(-nll_p); }
 
 std::string_view position_set_name(PositionSet set) {
   constexpr std::string_view kNames[] = {"prefill", "decode", "answer"};
@@ -227,23 +263,31 @@ double Divergence::perplexity() const { return std::exp(nll.value); }
 
 namespace {
 
+template <class Value>
+std::vector<double> sorted_values(const std::vector<TokenDivergence>& tokens, Value value) {
+  std::vector<double> out;
+  for (const TokenDivergence& t : tokens) out.push_back(value(t));
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
 // Of single tokens; what lies on windows is there already.
 void add_token_figures(const std::vector<TokenDivergence>& all, Divergence& out) {
+  using T = const TokenDivergence&;
   out.tokens = all.size();
-  out.delta_p_rms = std::sqrt(mean_of(all, [](const TokenDivergence& t) {
-    const double d = std::exp(-t.nll_q) - std::exp(-t.nll_p);
-    return d * d;
-  }));
-  std::vector<double> sorted;
-  for (const TokenDivergence& t : all) sorted.push_back(t.kl);
-  std::sort(sorted.begin(), sorted.end());
-  out.kl_median = quantile(sorted, 0.5);
-  out.kl_p90 = quantile(sorted, 0.9);
-  out.kl_p99 = quantile(sorted, 0.99);
-  out.kl_p999 = quantile(sorted, 0.999);
-  out.kl_max = sorted.back();
+  out.delta_p_rms = std::sqrt(mean_of(all, [](T t) { return t.delta_p() * t.delta_p(); }));
+  const auto deltas = sorted_values(all, [](T t) { return t.delta_p(); });
+  for (const double q : kDeltaQuantiles) out.delta_ps.push_back(quantile(deltas, q));
+  out.log_p_rms = std::sqrt(mean_of(all, [](T t) { return t.top_square; }));
+  for (T t : all) out.logit_most = std::max(out.logit_most, t.logit_most);
+  const auto kl = sorted_values(all, [](T t) { return t.kl; });
+  out.kl_median = quantile(kl, 0.5);
+  out.kl_p90 = quantile(kl, 0.9);
+  out.kl_p99 = quantile(kl, 0.99);
+  out.kl_p999 = quantile(kl, 0.999);
+  out.kl_max = kl.back();
   size_t same = 0;
-  for (const TokenDivergence& t : all) {
+  for (T t : all) {
     out.close += t.close;
     same += t.close && t.same_top;
   }
@@ -263,7 +307,7 @@ void check(const ForcedText& w, const DivergenceOptions& options) {
 Divergence measure_divergence(const Subject& reference, const Subject& other,
                               std::span<const ForcedText> windows, const DivergenceOptions& options,
                               const Progress& progress) {
-  std::vector<double> kl, top, top10, difference, nll, recall;  // of windows
+  std::vector<double> kl, top, top10, difference, nll, delta, logits, recall;  // of windows
   std::vector<TokenDivergence> all;
   using T = const TokenDivergence&;
   for (const ForcedText& window : windows) {
@@ -274,6 +318,8 @@ Divergence measure_divergence(const Subject& reference, const Subject& other,
     top10.push_back(mean_of(w.tokens, [](T t) { return t.top10; }));
     difference.push_back(mean_of(w.tokens, [](T t) { return t.nll_q - t.nll_p; }));
     nll.push_back(mean_of(w.tokens, [](T t) { return t.nll_q; }));
+    delta.push_back(mean_of(w.tokens, [](T t) { return t.delta_p(); }));
+    logits.push_back(mean_of(w.tokens, [](T t) { return t.logit_error; }));
     if (!w.recalls.empty()) {
       double sum = 0;
       for (const double r : w.recalls) sum += r;
@@ -290,6 +336,8 @@ Divergence measure_divergence(const Subject& reference, const Subject& other,
   out.top10 = bootstrap_mean(top10);
   out.nll_difference = bootstrap_mean(difference);
   out.nll = bootstrap_mean(nll);
+  out.delta_p = bootstrap_mean(delta);
+  out.logit_error = bootstrap_mean(logits);
   out.reference_perplexity = std::exp(out.nll.value - out.nll_difference.value);
   if (!recall.empty()) out.mass_recall = bootstrap_mean(recall);
   add_token_figures(all, out);

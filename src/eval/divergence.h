@@ -26,6 +26,12 @@ struct TokenDivergence {
   bool same_top = true;         // both find the same token most likely; ties go to the lowest id
   bool close = false;           // p's two most likely tokens are less than 1 nat apart
   double top10 = 1;             // share of p's ten most likely tokens that are among q's
+  // Of logits less their mean over the vocabulary: |q - p| / |p|, and the most that one of p's 100
+  // most likely tokens moves.
+  double logit_error = 0, logit_most = 0;
+  double top_square = 0;  // mean square of ln q - ln p over these 100
+
+  double delta_p() const;  // q - p of the true token
 };
 // REQUIRES: both [vocab], token in range.
 TokenDivergence compare_logits(std::span<const float> p, std::span<const float> q,
@@ -43,6 +49,9 @@ struct ForcedText {
   std::vector<Span> gold = {};  // positions of what the answer needs
 };
 
+// Alike on both sides: noise. A heavy tail on the left: what the text says is less likely.
+inline constexpr double kDeltaQuantiles[] = {0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1};
+
 struct Divergence {
   size_t windows = 0, tokens = 0;
   Estimate kl;  // mean; intervals over windows
@@ -54,7 +63,12 @@ struct Divergence {
   double same_top_close = 1;        // and same_top there
   Estimate nll_difference;          // other - reference: ln of the perplexities' ratio
   Estimate nll;                     // of the other: ln of its perplexity
-  double delta_p_rms = 0;           // of the true token's probability
+  Estimate delta_p;                 // of the true token's probability, q - p
+  double delta_p_rms = 0;           // over tokens, and
+  std::vector<double> delta_ps;     // its quantiles at kDeltaQuantiles
+  Estimate logit_error;             // relative, see TokenDivergence
+  double logit_most = 0;            // of all tokens
+  double log_p_rms = 0;             // of ln q - ln p, the 100 most likely tokens of every position
   double reference_perplexity = 0;  // perplexities: of windows' mean ln p
   // Share of the reference's attention weights (its own queries) that lies on the tokens which the
   // other reads, mean over heads, layers without a window and every seventh scored step. Not of

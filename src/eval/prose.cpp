@@ -21,11 +21,25 @@ Estimate read_estimate(const file::JsonView& object, const char* key) {
           {e.require("low").as_number(), e.require("high").as_number()}};
 }
 
+// What a line holds; older ones are measured again.
+constexpr int64_t kForm = 2;
+
+std::vector<double> numbers_of(const file::JsonView& object, const char* key, size_t count) {
+  const file::JsonView list = object.require(key);
+  std::vector<double> out;
+  for (size_t i = 0; i < list.size(); ++i) out.push_back(list.element(i).as_number());
+  if (out.size() != count) {
+    throw bad_file(object.source(), "'{}' has {} numbers, not {}", key, out.size(), count);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string prose_line(const ProseLine& l) {
   const Divergence& d = l.result;
-  Json json = {{"model", l.model},
+  Json json = {{"form", kForm},
+               {"model", l.model},
                {"policy", l.policy},
                {"reference", l.reference},
                {"length", l.length},
@@ -47,15 +61,26 @@ std::string prose_line(const ProseLine& l) {
                {"top10_overlap", estimate(d.top10)},
                {"ln_perplexity_difference", estimate(d.nll_difference)},
                {"ln_perplexity", estimate(d.nll)},
+               {"delta_p", estimate(d.delta_p)},
                {"delta_p_rms", d.delta_p_rms},
+               {"delta_p_at", kDeltaQuantiles},
+               {"delta_p_quantiles", d.delta_ps},
+               {"logit_error", estimate(d.logit_error)},
+               {"logit_most", d.logit_most},
+               {"ln_p_rms", d.log_p_rms},
                {"reference_perplexity", d.reference_perplexity}};
   if (d.mass_recall) json["attention_mass_recall"] = estimate(*d.mass_recall);
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::vector<ProseLine> parse_prose(std::string_view text, const std::string& source) {
+std::vector<ProseLine> parse_prose(std::string_view text, const std::string& source,
+                                   size_t* older) {
   std::vector<ProseLine> out;
   each_json_line(text, source, [&](const file::JsonView& object) {
+    if (object.integer("form").value_or(1) < kForm) {
+      if (older) ++*older;
+      return;
+    }
     ProseLine& l = out.emplace_back();
     l.model = object.text("model").value_or("");
     l.policy = object.require_text("policy");
@@ -81,7 +106,12 @@ std::vector<ProseLine> parse_prose(std::string_view text, const std::string& sou
     d.top10 = read_estimate(object, "top10_overlap");
     d.nll_difference = read_estimate(object, "ln_perplexity_difference");
     d.nll = read_estimate(object, "ln_perplexity");
+    d.delta_p = read_estimate(object, "delta_p");
     d.delta_p_rms = object.require("delta_p_rms").as_number();
+    d.delta_ps = numbers_of(object, "delta_p_quantiles", std::size(kDeltaQuantiles));
+    d.logit_error = read_estimate(object, "logit_error");
+    d.logit_most = object.require("logit_most").as_number();
+    d.log_p_rms = object.require("ln_p_rms").as_number();
     d.reference_perplexity = object.require("reference_perplexity").as_number();
     if (object.find("attention_mass_recall")) {
       d.mass_recall = read_estimate(object, "attention_mass_recall");

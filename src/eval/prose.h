@@ -23,8 +23,10 @@ struct ProseLine {
 };
 
 std::string prose_line(const ProseLine& line);
-// Errors are Error(kBadFile) naming file, line and field.
-std::vector<ProseLine> parse_prose(std::string_view text, const std::string& source);
+// Lines of an older form, which lack figures, are left out and added to `older`, unless that is
+// null. Errors are Error(kBadFile) naming file, line and field.
+std::vector<ProseLine> parse_prose(std::string_view text, const std::string& source,
+                                   size_t* older = nullptr);
 
 // `count` windows of `length` tokens, from as many places of the library's prose.
 std::vector<ForcedText> prose_windows(const engine::Engine& engine, const Library& library,

@@ -45,6 +45,15 @@ Json cost_json(const CostSummary& c) {
                       {"decode_tokens_per_second", 1 / d.step_seconds},
                       {"moved_bytes", d.moved_bytes}});
   }
+  Json batches = Json::array(), questions = Json::array();
+  for (const BatchCost& b : c.batches) {
+    batches.push_back({{"sequences", b.sequences},
+                       {"step_seconds", b.step_seconds},
+                       {"decode_tokens_per_second", double(b.sequences) / b.step_seconds}});
+  }
+  for (const size_t n : {1, 5, 20, 100}) {
+    questions.push_back({{"questions", n}, {"seconds", c.amortised_seconds(n)}});
+  }
   return {{"length", c.length},
           {"runs", c.runs},
           {"first_token_seconds", c.first_token_seconds},
@@ -64,7 +73,10 @@ Json cost_json(const CostSummary& c) {
           {"index_bytes_per_step", c.index_bytes},
           {"weight_bytes_per_step", c.weight_bytes},
           {"moved_bytes_per_second", (c.moved_bytes + c.weight_bytes) / c.step_seconds},
-          {"by_depth", depths}};
+          {"by_depth", depths},
+          {"together", batches},
+          {"question_seconds", c.question_seconds()},
+          {"seconds_a_question", questions}};
 }
 
 Json against_json(const AgainstFirst& a, double margin) {
@@ -84,7 +96,7 @@ Json against_json(const AgainstFirst& a, double margin) {
           {"verdict", a.verdict}};
 }
 
-Json policy_json(const PolicyReport& p, double margin) {
+Json policy_json(const PolicyReport& p, const PolicyReport& first, double margin) {
   Json out = {{"policy", p.policy},
               {"name", short_line(p.policy)},
               {"mode", p.mode},
@@ -98,6 +110,9 @@ Json policy_json(const PolicyReport& p, double margin) {
               {"kv_bytes", p.cost.kv_bytes}};
   for (const auto& [name, score] : p.groups) out["groups"][name] = estimate(score);
   if (p.measured) out["cost"] = cost_json(*p.measured);
+  if (p.measured && first.measured && &p != &first) {
+    out["cost"]["break_even_questions"] = value_or_null(break_even(*first.measured, *p.measured));
+  }
   for (const Cell& c : p.cells) out["tasks"].push_back(cell_json(c));
   if (p.against_first) out["against_first"] = against_json(*p.against_first, margin);
   return out;
@@ -120,7 +135,7 @@ Json frontier_json(const Report& report, const Frontier& f) {
 Json report_json(const Report& report) {
   Json out = {{"policies", Json::array()}};
   for (const PolicyReport& p : report.policies) {
-    out["policies"].push_back(policy_json(p, report.margin));
+    out["policies"].push_back(policy_json(p, report.policies[0], report.margin));
   }
   for (const Frontier& f : report.frontiers) out["frontiers"].push_back(frontier_json(report, f));
   for (const CheckResult& c : report.checks) {

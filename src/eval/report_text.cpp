@@ -157,28 +157,83 @@ std::string depth_rows(const Report& report) {
   return out;
 }
 
+// What a text costs that is read once and asked about several times.
+std::string question_rows(const Report& report) {
+  const auto& first = report.policies[0].measured;
+  if (!first) return "";
+  std::string out = fmt::format("\n{:<5} {:>10} {:>10} {:>10} {:>10} {:>10}", "", "1 question", "5",
+                                "20", "100", "break-even");
+  for (const BatchCost& b : first->batches) {
+    out += fmt::format(" {:>10}", fmt::format("{} together", b.sequences));
+  }
+  out += "   seconds a question over one text; tokens a second of forks that decode together\n";
+  for (size_t i = 0; i < report.policies.size(); ++i) {
+    const auto& c = report.policies[i].measured;
+    if (!c) continue;
+    out += fmt::format("({:<2}) ", i + 1);
+    for (const size_t n : {1, 5, 20, 100})
+      out += fmt::format(" {:>10.3f}", c->amortised_seconds(n));
+    out += fmt::format(" {:>10}", i == 0 ? "" : break_even_text(*first, *c));
+    for (const BatchCost& b : c->batches) {
+      out += fmt::format(" {:>10.0f}", double(b.sequences) / b.step_seconds);
+    }
+    out += "\n";
+  }
+  return out;
+}
+
+// What single tokens do: the tails that means hide.
+std::string token_text(std::span<const ProseLine> prose) {
+  std::string out = fmt::format(
+      "\n{:<9} {:>7} {:<7} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}\n", "text",
+      "tokens", "set", "KL 50%", "90%", "99%", "99.9%", "wavering", "dp 1%", "50%", "99%", "rms dp",
+      "logits");
+  std::string policy;
+  for (const ProseLine& l : prose) {
+    if (l.policy != policy) out += short_line(l.policy) + "\n";
+    policy = l.policy;
+    const Divergence& d = l.result;
+    const auto delta = [&](double q) {
+      for (size_t i = 0; i < d.delta_ps.size(); ++i) {
+        if (kDeltaQuantiles[i] == q) return fmt::format("{:+.2f}%", 100 * d.delta_ps[i]);
+      }
+      return std::string("-");
+    };
+    out += fmt::format(
+        "  {:<7.7} {:>7} {:<7} {:>8.1e} {:>8.1e} {:>8.1e} {:>8.1e} {:>8} {:>8} {:>8} {:>8} "
+        "{:>7.2f}% "
+        "{:>7.2f}%\n",
+        l.text, l.length, l.positions, d.kl_median, d.kl_p90, d.kl_p99, d.kl_p999,
+        d.close > 0 ? fmt::format("{:.1f}%", 100 * d.same_top_close) : "-", delta(0.01), delta(0.5),
+        delta(0.99), 100 * d.delta_p_rms, 100 * d.logit_error.value);
+  }
+  return out +
+         "wavering: same top where the reference's two likeliest are less than 1 nat apart; dp: "
+         "change of the true token's probability; logits: relative error\n";
+}
+
 }  // namespace
 
 std::string prose_text(std::span<const ProseLine> prose) {
   if (prose.empty()) return "";
-  std::string out = fmt::format(
-      "{:<9} {:>7} {:<7} {:>26} {:>9} {:>9} {:>8} {:>9} {:>9} {:>9} {:>7}\n", "text", "tokens",
-      "set", "KL mean [95 %]", "KL p99", "same top", "top 10", "ln PPL", "PPL", "PPL ref", "mass");
+  std::string out = fmt::format("{:<9} {:>7} {:<7} {:>26} {:>9} {:>8} {:>9} {:>9} {:>9} {:>7}\n",
+                                "text", "tokens", "set", "KL mean [95 %]", "same top", "top 10",
+                                "ln PPL", "PPL", "PPL ref", "mass");
   std::string policy;
   for (const ProseLine& l : prose) {
     if (l.policy != policy) out += short_line(l.policy) + "\n";
     policy = l.policy;
     const Divergence& d = l.result;
     out += fmt::format(
-        "  {:<7.7} {:>7} {:<7} {:>26} {:>9.1e} {:>8.2f}% {:>7.2f}% {:>+9.5f} {:>9.2f} {:>9.2f} "
+        "  {:<7.7} {:>7} {:<7} {:>26} {:>8.2f}% {:>7.2f}% {:>+9.5f} {:>9.2f} {:>9.2f} "
         "{:>7}\n",
         l.text, l.length, l.positions,
         fmt::format("{:.1e} [{:.1e}, {:.1e}]", d.kl.value, d.kl.interval.low, d.kl.interval.high),
-        d.kl_p99, 100 * d.same_top.value, 100 * d.top10.value, d.nll_difference.value,
-        d.perplexity(), d.reference_perplexity,
+        100 * d.same_top.value, 100 * d.top10.value, d.nll_difference.value, d.perplexity(),
+        d.reference_perplexity,
         d.mass_recall ? fmt::format("{:.1f}%", 100 * d.mass_recall->value) : "-");
   }
-  return out;
+  return out + token_text(prose);
 }
 
 // Of policies that were asked no questions.
@@ -214,7 +269,7 @@ std::string report_text(const Report& report) {
   std::string out;
   if (!report.policies.empty()) {
     out = policy_lines(report) + cell_rows(report) + summary_rows(report) + depth_rows(report) +
-          gold_rows(report) + check_rows(report);
+          question_rows(report) + gold_rows(report) + check_rows(report);
   }
   if (!report.prose.empty()) {
     out += fmt::format("{}predictions against {}\n", out.empty() ? "" : "\n",

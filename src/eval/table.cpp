@@ -19,6 +19,7 @@ struct Row {
   std::string policy, name;
   std::optional<CostSummary> cost;
   std::optional<double> bytes;  // of the first policy's
+  std::string even;             // break-even questions against it
   struct Predictions {
     double windows = 0, kl = 0, same_top = 0;  // sums over windows
   };
@@ -35,6 +36,8 @@ std::string percent(double share) {
   const double p = 100 * share;
   return p > 0 && p < 9.95 ? fmt::format("{:.1f}%", p) : fmt::format("{:.0f}%", p);
 }
+
+std::string speed(double tokens) { return fmt::format("{:.0f}", tokens); }
 
 std::string in_cell(std::string_view text) {
   std::string out;
@@ -111,7 +114,10 @@ std::vector<Row> rows_of(const Report& report, size_t length) {
     row.policy = policies[i];
     row.name = names[i];
     row.cost = summarize_costs(costs, row.policy);
-    if (row.cost && out[0].cost) row.bytes = row.cost->kv_bytes / out[0].cost->kv_bytes;
+    if (row.cost && out[0].cost) {
+      row.bytes = row.cost->kv_bytes / out[0].cost->kv_bytes;
+      row.even = i > 0 ? break_even_text(*out[0].cost, *row.cost) : "";
+    }
     for (const PolicyReport& p : report.policies) {
       if (p.policy == row.policy && p.mode == report.policies[0].mode) add_tasks(p, length, row);
     }
@@ -132,7 +138,17 @@ std::vector<Column> all_columns() {
       {"prompt", [](const Row& r) { return r.cost ? percent(r.cost->prompt_read) : ""; }},
       {"keys", [](const Row& r) { return r.cost ? percent(r.cost->keys_read) : ""; }},
       {"cache", [](const Row& r) { return r.bytes ? percent(*r.bytes) : ""; }},
+      {"t/s", [](const Row& r) { return r.cost ? speed(1 / r.cost->step_seconds) : ""; }},
   };
+  for (const size_t sequences : kBatches) {
+    out.emplace_back(fmt::format("x{}", sequences), [sequences](const Row& r) {
+      for (const BatchCost& b : r.cost ? r.cost->batches : std::vector<BatchCost>()) {
+        if (b.sequences == sequences) return speed(double(sequences) / b.step_seconds);
+      }
+      return std::string();
+    });
+  }
+  out.emplace_back("even", [](const Row& r) { return r.even; });
   constexpr std::array kSets = {"reading", "decoding", "answers"};
   for (size_t set = 0; set < kSets.size(); ++set) {
     out.emplace_back(fmt::format("KL {}", kSets[set]), [set](const Row& r) {
@@ -184,6 +200,35 @@ std::string table_rows(const std::vector<Row>& rows, const std::vector<Column>& 
   return head + "\n" + rule + "\n" + body + "\n";
 }
 
+// What single tokens do, a row a policy, set of positions and text.
+std::string token_rows(const Report& report, size_t length) {
+  std::string out;
+  for (const ProseLine& l : report.prose) {
+    const Divergence& d = l.result;
+    if (l.length != length || d.tokens == 0) continue;
+    out += fmt::format("| `{}` | {} | {} |", in_cell(short_line(l.policy)), l.positions,
+                       in_cell(l.text));
+    for (const double kl : {d.kl_median, d.kl_p90, d.kl_p99, d.kl_p999, d.kl_max}) {
+      out += fmt::format(" {:.2g} |", kl);
+    }
+    out += d.close > 0 ? fmt::format(" {:.1f}% |", 100 * d.same_top_close) : " - |";
+    out += fmt::format(" {:+.2f} | {:.2f} |", 100 * d.delta_p.value, 100 * d.delta_p_rms);
+    for (const double p : d.delta_ps) out += fmt::format(" {:+.2f} |", 100 * p);
+    out += fmt::format(" {:.2f}% | {:.2g} | {:.2g} |\n", 100 * d.logit_error.value, d.logit_most,
+                       d.log_p_rms);
+  }
+  if (out.empty()) return "";
+  std::string head =
+      "### single tokens\n\n| policy | positions | text | KL 50% | 90% | 99% | 99.9% | most | "
+      "wavering | dp | RMS |";
+  std::string rule = "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|";
+  for (const double q : kDeltaQuantiles) {
+    head += q == 0 ? " least |" : q == 1 ? " most |" : fmt::format(" {:g}% |", 100 * q);
+    rule += "---:|";
+  }
+  return head + " logits | most | ln p |\n" + rule + "---:|---:|---:|\n" + out + "\n";
+}
+
 std::string text_of(const nlohmann::ordered_json& run, const char* key) {
   const auto it = run.find(key);
   return it != run.end() && it->is_string() ? in_cell(it->get<std::string>()) : "";
@@ -226,6 +271,7 @@ std::string report_table(const Report& report, const nlohmann::ordered_json& run
     for (const char* family : {"dense", "prefill", "keep", "store", "fetch", "mixed", "control"}) {
       out += table_rows(rows, columns, family);
     }
+    out += token_rows(report, length);
   }
   return out;
 }

@@ -5,9 +5,14 @@
 //   prompt   share of the prompt's query-key pairs that was computed
 //   keys     share of stored keys that a decode step reads
 //   cache    bytes of the cache, as a share of the first policy's
+//   t/s      decoded tokens a second behind the text; x4, x16: of so many forks of it together
+//   even     questions over one text from which the policy has cost less time than the first
 //   KL, top  divergence from the first policy and share of positions with the same likeliest
 //            token: on text while it is read, while it is decoded, and on right answers
 //   right    answers to the tasks that count, with a 95 % interval; then by the depth of the fact
+//
+// Where predictions were compared, a last table has what single tokens do: quantiles of KL and of
+// the true token's change of probability (dp, in points), and how far logits move.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -1,28 +1,8 @@
 // `fathom eval` as users call it.
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <sstream>
-#include <string>
-
-#include <fmt/format.h>
-
-#include "cli/program.h"
-#include "support/shared_data.h"
+#include "cli/program_test.h"
 
 namespace fathom {
 namespace {
-
-namespace fs = std::filesystem;
-using nlohmann::json;
-using test::fathom;
-using test::Outcome;
-using test::shell_word;
-using test::temporary;
-using test::write_text;
 
 TEST(EvalCommand, GeneratesTheSameInstancesEveryTime) {
   const std::string call =
@@ -110,6 +90,28 @@ TEST(EvalCommand, MeasuresDivergence) {
   EXPECT_EQ(prose[1]["positions"], "decode");
   EXPECT_LT(prose[1]["kl"]["value"], 0.01);
   EXPECT_EQ(fathom("eval --suite divergence").code, 2);
+}
+
+TEST(EvalCommand, MeasuresAgainWhatAnOlderProgramMeasuredWithLess) {
+  const fs::path folder = temporary() / "older";
+  const std::string call =
+      "eval --suite divergence --lengths 256 --instances 2 --repeat 0 --json"
+      " --policies 'store=f32;store=f16' -o " +
+      shell_word(folder);
+  ASSERT_EQ(fathom(call).code, 0);
+  const fs::path file = folder / "prose.jsonl";
+  const std::string today = test::read_file(file);
+  std::ofstream(file) << R"({"policy":"p","reference":"r","kl_p99":0.5})"
+                      << "\n";
+  const Outcome report = fathom("eval --report " + shell_word(folder));
+  EXPECT_EQ(report.code, 0);
+  EXPECT_NE(report.err.find("older"), std::string::npos) << report.err;
+  EXPECT_NE(report.err.find("hint: "), std::string::npos) << report.err;
+  const Outcome again = fathom(call + " --resume");
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_NE(again.err.find("measured again"), std::string::npos) << again.err;
+  EXPECT_EQ(again.parsed()["prose"].size(), 2u);
+  EXPECT_NE(test::read_file(file).find(today), std::string::npos) << "the same figures";
 }
 
 TEST(EvalCommand, ExplainsWhatPoliciesStandOn) {

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
 #include "eval/checks.h"
 #include "eval/prose.h"
 #include "support/shared_data.h"
@@ -50,6 +52,35 @@ TEST(CompareLogits, CountsWhatBothFindLikely) {
   EXPECT_EQ(compare_logits({p.data(), 3}, {q.data(), 3}, 0).top10, 1) << "of three tokens, three";
 }
 
+TEST(CompareLogits, MovesOfLogitsHaveNoCommonPart) {
+  const std::vector<float> p = {3, 0, 0, 1}, same = {13, 10, 10, 11};
+  const TokenDivergence none = compare_logits(p, same, 0);
+  EXPECT_EQ(none.logit_error, 0);
+  EXPECT_EQ(none.logit_most, 0);
+  EXPECT_NEAR(none.top_square, 0, 1e-12);
+  // Less their means: p is (2, -1, -1, 0), q is (1, 1, -1, -1): 1, 2, 0 and 1 of sqrt(6).
+  const std::vector<float> q = {2, 2, 0, 0};
+  const TokenDivergence d = compare_logits(p, q, 0);
+  EXPECT_NEAR(d.logit_error, std::sqrt(6.0 / 6.0), 1e-6);
+  EXPECT_NEAR(d.logit_most, 2, 1e-6);
+  const auto ln = [](const std::vector<float>& l, size_t i) {
+    double sum = 0;
+    for (const float x : l) sum += std::exp(x);
+    return l[i] - std::log(sum);
+  };
+  double square = 0;
+  for (size_t i = 0; i < 4; ++i) square += std::pow(ln(q, i) - ln(p, i), 2) / 4;
+  EXPECT_NEAR(d.top_square, square, 1e-6);
+  EXPECT_NEAR(d.delta_p(), std::exp(ln(q, 0)) - std::exp(ln(p, 0)), 1e-6);
+  // Beyond the 100 most likely tokens nobody looks for the most.
+  std::vector<float> many(300), moved(300);
+  for (size_t i = 0; i < 300; ++i) many[i] = moved[i] = -float(i);
+  moved[99] -= 30;
+  moved[100] -= 60;
+  moved[250] += 90;  // the mean stays
+  EXPECT_NEAR(compare_logits(many, moved, 0).logit_most, 30, 1e-4);
+}
+
 std::shared_ptr<engine::Engine> load(size_t batch) {
   ModelOptions options;
   options.threads = 1;
@@ -80,6 +111,8 @@ TEST(Divergence, OfDenseFromDenseIsExactlyNothing) {
     EXPECT_EQ(d.kl_max, 0);
     EXPECT_EQ(d.same_top.value, 1);
     EXPECT_EQ(d.nll_difference.value, 0);
+    EXPECT_EQ(d.logit_error.value, 0);
+    EXPECT_EQ(d.delta_ps, std::vector<double>(std::size(kDeltaQuantiles), 0.0));
     EXPECT_GT(d.reference_perplexity, 1.5);
     EXPECT_EQ(d.perplexity(), std::exp(d.nll.value));
   }
@@ -109,6 +142,14 @@ TEST(Divergence, OfRoundedKeysIsSmallAndPositive) {
   EXPECT_LT(d.kl.value, 0.01);
   EXPECT_GE(d.kl_max, d.kl_p99);
   EXPECT_GE(d.kl_p99, d.kl_median);
+  EXPECT_TRUE(std::is_sorted(d.delta_ps.begin(), d.delta_ps.end()));
+  EXPECT_LT(d.delta_ps.front(), 0);
+  EXPECT_GT(d.delta_ps.back(), 0);
+  EXPECT_GE(d.delta_p_rms, std::abs(d.delta_p.value));
+  EXPECT_LE(d.delta_p_rms, std::max(-d.delta_ps.front(), d.delta_ps.back()));
+  EXPECT_GT(d.logit_error.value, 1e-4);
+  EXPECT_LT(d.logit_error.value, 0.05);
+  EXPECT_GE(d.logit_most, d.log_p_rms);
 }
 
 TEST(Divergence, RecallsAllAttentionWhereEverythingIsRead) {
@@ -180,8 +221,20 @@ TEST(Prose, LinesAreReadAsTheyAreWritten) {
   l.text = "prose";
   l.result.windows = 3;
   l.result.mass_recall = Estimate{0.5, {0.4, 0.6}};
+  l.result.delta_ps.assign(std::size(kDeltaQuantiles), -0.125);
+  l.result.logit_error = {0.25, {0.2, 0.3}};
   const std::string line = prose_line(l);
   EXPECT_EQ(prose_line(parse_prose(line, "x").at(0)), line);
+  l.result.delta_ps.pop_back();
+  EXPECT_THROW(parse_prose(prose_line(l), "x"), Error);
+}
+
+TEST(Prose, OlderLinesAreCountedNotRead) {
+  size_t older = 0;
+  EXPECT_TRUE(parse_prose("{\"policy\":\"p\",\"kl_p99\":1}\n", "x", &older).empty());
+  EXPECT_EQ(older, 1u);
+  EXPECT_THROW(parse_prose("{\"form\":2,\"policy\":\"p\"}\n", "x"), Error)
+      << "of today, and broken";
 }
 
 TEST(BookWindows, AreSpreadOverTheBook) {

@@ -126,6 +126,33 @@ TEST(FamilyOf, NamesTheStageThatDiffers) {
   EXPECT_EQ(html::family_of("store=bf16 fetch=quest"), "fetch");
 }
 
+CostSummary priced(double first_token, double step) {
+  CostSummary s;
+  s.first_token_seconds = first_token;
+  s.warm_seconds = 0.1;
+  s.step_seconds = step;
+  return s;
+}
+
+TEST(Costs, OfSeveralQuestionsShareTheReading) {
+  const CostSummary dense = priced(10, 0.01);
+  EXPECT_NEAR(dense.question_seconds(), 0.1 + 63 * 0.01, 1e-12);
+  EXPECT_NEAR(dense.amortised_seconds(1), 10.73, 1e-12);
+  EXPECT_NEAR(dense.amortised_seconds(20), 1.23, 1e-12);
+  // 2 s more to read, 0.315 s less for each question: from the seventh on.
+  const CostSummary pays = priced(12, 0.005);
+  EXPECT_NEAR(*break_even(dense, pays), 2 / 0.315, 1e-9);
+  EXPECT_EQ(break_even_text(dense, pays), "7");
+  EXPECT_LT(7 * pays.amortised_seconds(7), 7 * dense.amortised_seconds(7));
+  EXPECT_GT(6 * pays.amortised_seconds(6), 6 * dense.amortised_seconds(6));
+  EXPECT_EQ(break_even_text(dense, priced(9, 0.005)), "0");
+  EXPECT_EQ(break_even_text(dense, dense), "0");
+  EXPECT_EQ(break_even_text(dense, priced(11, 0.01)), "never");
+  EXPECT_EQ(break_even_text(dense, priced(11, 0.02)), "never");
+  EXPECT_FALSE(break_even(dense, priced(9, 0.02)));
+  EXPECT_EQ(break_even_text(dense, priced(9, 0.02)), "up to 1");  // 1 s less, 0.63 s more each
+}
+
 TEST(Costs, AreMediansAtTheLongestLength) {
   std::vector<CostLine> lines;
   for (const double f : {1.0, 3.0, 2.0}) lines.push_back(timed("a", f));
@@ -145,6 +172,9 @@ TEST(Costs, AreMediansAtTheLongestLength) {
   EXPECT_EQ(s->depths[1].depth, 512u);
   EXPECT_EQ(s->depths[2].depth, 1024u);
   EXPECT_DOUBLE_EQ(s->depths[2].step_seconds, 0.002);
+  ASSERT_EQ(s->batches.size(), 2u);
+  EXPECT_EQ(s->batches[1].sequences, 16u);
+  EXPECT_DOUBLE_EQ(s->batches[1].step_seconds, 0.008) << "of 0.004, 0.012 and 0.008";
   EXPECT_FALSE(summarize_costs(lines, "b"));
   EXPECT_EQ(cost_line(parse_costs(cost_line(lines[0]), "x").at(0)), cost_line(lines[0]));
   EXPECT_THROW(parse_costs("{\"policy\":\"a\",\"length\":0}", "x"), Error);

@@ -46,6 +46,9 @@ Made made() {
     l.positions = "decode";
     l.text = kHostile;
     l.result.windows = 3;
+    l.result.tokens = 30;
+    l.result.close = 10;
+    l.result.delta_ps.assign(std::size(kDeltaQuantiles), -0.01);
     if (p > 0) m.prose.push_back(l);
   }
   ResultLine check = answered(policies[0], "needle", 0, 1);
@@ -67,6 +70,7 @@ eval::CostLine timed(const std::string& policy, double factor) {
   c.moved_bytes = static_cast<size_t>(5e5 * factor);
   c.weight_bytes = 1000;
   c.depths = {{256, 0.0005 * factor, 1000}};
+  c.batches = {{4, 0.002 * factor}, {16, 0.004 * factor}};
   return c;
 }
 

@@ -51,6 +51,9 @@ CostLine timed(const char* policy, size_t bytes, double keys_read) {
   c.length = 1000;  // room was left for what is decoded
   c.kv_bytes = bytes;
   c.keys_read = keys_read;
+  c.first_token_seconds = keys_read < 1 ? 1.5 : 1;
+  c.step_seconds = keys_read < 1 ? 0.005 : 0.01;
+  if (keys_read < 1) c.batches = {{4, 0.01}, {16, 0.02}};
   return c;
 }
 
@@ -76,13 +79,15 @@ TEST(Table, HasARowAPolicyUnderItsStage) {
   EXPECT_THAT(table, HasSubstr("1024 tokens"));
   EXPECT_THAT(table, HasSubstr("needle/facts (40 questions)"));
   EXPECT_LT(table.find("### dense attention"), table.find("### reads fewer keys"));
-  EXPECT_THAT(table, HasSubstr("| policy | prompt | keys | cache | KL decoding | top | right | "
+  EXPECT_THAT(table, HasSubstr("| policy | prompt | keys | cache | t/s | x4 | x16 | even | KL "
+                               "decoding | top | right | "
                                "0-20 | 20-40 | 40-60 | 60-80 | 80-100 |"));
   EXPECT_EQ(row_of(table, "store=f32"),
-            "| `store=f32` | 100% | 100% | 100% | - | - | 100 [91, 100] | 100 | 100 | 100 | 100 | "
+            "| `store=f32` | 100% | 100% | 100% | 100 | - | - | - | - | - | 100 [91, 100] | 100 | "
+            "100 | 100 | 100 | "
             "100 |");
   EXPECT_THAT(row_of(table, "store=f32 fetch=quest(budget=256)"),
-              HasSubstr("| 100% | 5.0% | 125% | 0.2 | 87.5% | 50 ["));
+              HasSubstr("| 100% | 5.0% | 125% | 200 | 400 | 800 | 2 | 0.2 | 87.5% | 50 ["));
   EXPECT_THAT(row_of(table, "store=f32 fetch=quest(budget=256)"),
               HasSubstr("| 0 | 0 | 50 | 100 | 100 |"));
 }
@@ -102,6 +107,27 @@ TEST(Table, IsThereForPredictionsAlone) {
   EXPECT_EQ(row_of(table, "store=f32 fetch=quest(budget=256)"),
             "| `store=f32 fetch=quest(budget=256)` | 0.1 | 87.5% |");
   EXPECT_EQ(report_table(make_report({}), {}), "");
+}
+
+TEST(Table, ShowsWhatSingleTokensDo) {
+  ProseLine prose[] = {predicted("one", 3, 0.1)};
+  Divergence& d = prose[0].result;
+  d.tokens = 300;
+  d.close = 20;
+  d.same_top_close = 0.75;
+  d.kl_median = 0.01;
+  d.kl_p90 = 0.02;
+  d.kl_p99 = 0.5;
+  d.kl_p999 = 1.5;
+  d.kl_max = 2;
+  d.delta_ps = {-0.5, -0.25, -0.1, -0.01, 0, 0.01, 0.1, 0.2, 0.3};
+  d.logit_error.value = 0.125;
+  const std::string table = report_table(make_report({{}, prose, {}}), {});
+  EXPECT_THAT(table, HasSubstr("| KL 50% | 90% | 99% | 99.9% | most | wavering |"));
+  EXPECT_THAT(table,
+              HasSubstr("| decode | one | 0.01 | 0.02 | 0.5 | 1.5 | 2 | 75.0% | +0.00 | 0.00 | "
+                        "-50.00 | -25.00 | -10.00 | -1.00 | +0.00 | +1.00 | +10.00 | +20.00 | "
+                        "+30.00 | 12.50% |"));
 }
 
 TEST(ShortLines, ShowWhatTellsThemApart) {

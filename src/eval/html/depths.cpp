@@ -1,4 +1,5 @@
-// Decoding behind texts of several lengths: a picture of lines, and the table of it.
+// Decoding behind texts of several lengths: a picture of lines, and the table of it; and what a
+// text costs that is asked about several times.
 #include <algorithm>
 #include <cmath>
 
@@ -12,6 +13,8 @@ namespace {
 
 constexpr double kWidth = 860, kHeight = 330;
 constexpr double kLeft = 52, kRight = 30, kTop = 12, kBottom = 44;
+
+constexpr size_t kQuestions[] = {1, 5, 20, 100};  // over one text
 
 // Depth to the right, logarithmic; tokens a second upwards, from 0.
 struct Axes {
@@ -134,7 +137,54 @@ std::string rows(const Report& report, const std::vector<DepthCost>& depths) {
   return out;
 }
 
+std::string question_row(const Report& report, size_t i) {
+  const CostSummary &first = *report.policies[0].measured, &c = *report.policies[i].measured;
+  std::string out = fmt::format("<tr data-p=\"{}\">{}", i + 1, policy_cell(report, i));
+  out += cell(seconds(c.question_seconds()), c.question_seconds());
+  for (const size_t n : kQuestions) {
+    const double own = c.amortised_seconds(n);
+    out += cell(
+        fmt::format("{} <small>{:.2f}×</small>", seconds(own), own / first.amortised_seconds(n)),
+        own);
+  }
+  const auto even = break_even(first, c);
+  out += i == 0 ? empty_cell() : cell(break_even_text(first, c), even.value_or(1e9));
+  for (const size_t sequences : kBatches) {
+    const auto b = std::find_if(c.batches.begin(), c.batches.end(),
+                                [&](const BatchCost& o) { return o.sequences == sequences; });
+    const double speed = b == c.batches.end() ? 0 : double(sequences) / b->step_seconds;
+    out += b == c.batches.end() ? empty_cell() : cell(fmt::format("{:.0f}", speed), speed);
+  }
+  return out + "</tr>\n";
+}
+
 }  // namespace
+
+std::string question_table(const Report& report) {
+  if (report.policies.empty() || !report.policies[0].measured) return "";
+  std::string rows;
+  for (size_t i = 0; i < report.policies.size(); ++i) {
+    if (report.policies[i].measured) rows += question_row(report, i);
+  }
+  std::vector<Head> heads = {
+      {"policy", "", false},
+      {"a question", "read behind the cached text, and 64 tokens of answer"}};
+  std::vector<std::string> names;
+  for (const size_t n : kQuestions) {
+    names.push_back(n == 1 ? "of 1" : fmt::format("of {}", n));
+  }
+  for (const std::string& n : names) {
+    heads.push_back({n.c_str(), "seconds a question, with its share of reading the text"});
+  }
+  heads.push_back({"break-even", "questions from which it has cost less time than (1)"});
+  heads.push_back({"4 together", "tokens a second of 4 forks of the text in one step"});
+  heads.push_back({"16 together", "of 16"});
+  return section("questions", "A text that is asked about several times",
+                 fmt::format("Times at {} tokens. A policy that takes longer to read and less to "
+                             "answer pays from so many questions on (break-even).",
+                             report.policies[0].measured->length),
+                 table(heads, rows));
+}
 
 std::string depth_tables(const Report& report) {
   if (report.policies.empty() || !has_depths(report.policies[0])) return "";

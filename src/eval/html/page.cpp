@@ -35,9 +35,9 @@ std::string report_page(const Report& report, const nlohmann::ordered_json& run)
   out += fmt::format("<title>{}: what shortcuts cost</title>\n", html::escape(name_of(run)));
   out += fmt::format("<style>{}</style>\n</head>\n<body>\n<main>\n", html::style());
   out += header(report, run) + html::frontier_charts(report) + html::policy_table(report) +
-         html::depth_tables(report) + html::needle_maps(report) + html::task_tables(report) +
-         html::turn_table(report) + html::prose_tables(report) + html::check_table(report) +
-         html::account_pictures(report) + html::descriptions(report) +
+         html::depth_tables(report) + html::question_table(report) + html::needle_maps(report) +
+         html::task_tables(report) + html::turn_table(report) + html::prose_tables(report) +
+         html::check_table(report) + html::account_pictures(report) + html::descriptions(report) +
          html::provenance(report, run);
   out += "<footer>Written by fathom eval. This page loads nothing.</footer>\n";
   out += fmt::format("</main>\n<script>{}</script>\n</body>\n</html>\n", html::script());

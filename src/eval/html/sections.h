@@ -21,6 +21,7 @@ std::string summary_cards(const Report& report);
 std::string frontier_charts(const Report& report);
 std::string policy_table(const Report& report);
 std::string depth_tables(const Report& report);
+std::string question_table(const Report& report);
 std::string task_tables(const Report& report);
 std::string needle_maps(const Report& report);
 std::string turn_table(const Report& report);

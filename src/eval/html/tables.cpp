@@ -1,4 +1,4 @@
-// Tables: policies, tasks, turns, predictions, checks.
+// Tables: policies, tasks, turns, checks.
 #include <algorithm>
 #include <map>
 
@@ -234,56 +234,6 @@ std::string turn_table(const Report& report) {
   return section("turns", "Turn by turn",
                  "A policy that keeps what the first question needs falls in later turns.",
                  table(heads, rows));
-}
-
-std::string prose_tables(const Report& report) {
-  if (report.prose.empty()) return "";
-  std::string rows;
-  for (const ProseLine& l : report.prose) {
-    const Divergence& d = l.result;
-    rows += fmt::format("<tr><td class=\"first\"><span class=\"name\" title=\"{}\">{}</span></td>",
-                        escape(l.policy), escape(short_line(l.policy)));
-    rows += text_cell(l.positions) + text_cell(l.text) +
-            cell(std::to_string(l.length), double(l.length));
-    rows += cell(fmt::format("{:.2g} <small>{:.1g}–{:.1g}</small>", d.kl.value, d.kl.interval.low,
-                             d.kl.interval.high),
-                 d.kl.value);
-    rows += cell(fmt::format("{:.2g}", d.kl_p99), d.kl_p99);
-    rows += cell(percent(d.same_top.value), d.same_top.value);
-    rows += cell(percent(d.top10.value), d.top10.value);
-    rows += cell(fmt::format("{:.2f}", d.perplexity()), d.perplexity());
-    rows += cell(fmt::format("{:+.4f} <small>{:+.3f} to {:+.3f}</small>", d.nll_difference.value,
-                             d.nll_difference.interval.low, d.nll_difference.interval.high),
-                 d.nll_difference.value);
-    rows += d.mass_recall ? cell(percent(d.mass_recall->value), d.mass_recall->value) : kNothing;
-    rows += cell(fmt::format("{} <small>{}</small>", d.windows, d.tokens), double(d.tokens));
-    rows += "</tr>\n";
-  }
-  const std::string lead = fmt::format(
-      "The same tokens are forced through each policy and through {}. Nearly every token of prose "
-      "can be told from its neighbours: a small divergence there does not show that facts are "
-      "still "
-      "found. Answers are the ones that tell.",
-      short_line(report.prose[0].reference));
-  return section("predictions", "Predictions", lead,
-                 table({{"policy", "", false},
-                        {"positions",
-                         "prefill: while reading; decode: token by token; answer: the "
-                         "right answers of questions",
-                         false},
-                        {"text", "", false},
-                        {"tokens"},
-                        {"KL", "mean, nats, with a 95 % interval over windows"},
-                        {"p99", "of single tokens"},
-                        {"same top, %", "both find the same token most likely"},
-                        {"top 10, %",
-                         "share of dense attention's ten likeliest tokens among the "
-                         "policy's ten"},
-                        {"perplexity"},
-                        {"ln PPL", "difference, 95 % interval over windows"},
-                        {"mass, %", "of dense attention's weights on the tokens that are read"},
-                        {"windows", "and tokens scored"}},
-                       rows));
 }
 
 std::string check_table(const Report& report) {
