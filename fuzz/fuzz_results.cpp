@@ -42,7 +42,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return text;
   };
   const auto results = parsed<eval::ResultLine>(next(), eval::result_line, eval::parse_results);
-  const auto prose = parsed<eval::ProseLine>(next(), eval::prose_line, eval::parse_prose);
+  const auto read_prose = [](std::string_view text, const std::string& source) {
+    return eval::parse_prose(text, source);
+  };
+  const auto prose = parsed<eval::ProseLine>(next(), eval::prose_line, read_prose);
   const auto costs = parsed<eval::CostLine>(next(), eval::cost_line, eval::parse_costs);
   const auto accounts = parsed<eval::AccountLine>(next(), eval::account_line, eval::parse_accounts);
   if (results.empty() && prose.empty() && costs.empty() && accounts.empty()) return 0;

@@ -3,12 +3,17 @@
 
 #include <memory>
 
+#include "base/error.h"
 #include "cli/command.h"
 
 namespace fathom::cli {
 namespace {
 
 int evaluate(const EvalArgs& args) {
+  if (args.resume && args.output.empty()) {
+    throw with_hint(usage_error("--resume", "there is no folder to go on in"),
+                    "name the one that -o wrote: -o DIR --resume");
+  }
   if (args.list) return eval_list(args);
   if (!args.score.empty()) return eval_score(args);
   if (args.generate) return eval_generate(args);

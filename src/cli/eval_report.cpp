@@ -139,6 +139,9 @@ std::vector<std::string> policy_lines(const EvalArgs& args) {
     for (const std::string_view line : eval::split(file, "\n")) {
       text += std::string(line.substr(0, line.find('#'))) + ";";
     }
+  } else if (!text.empty() && text.find_first_of("=;") == std::string::npos) {
+    throw with_hint(bad_file(text, "there is no such file of policies"),
+                    "name a file with one a line, or policies such as \"store=f32; store=q8\"");
   }
   std::vector<std::string> out;
   for (const std::string_view p : eval::split(text, ";")) {

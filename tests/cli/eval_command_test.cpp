@@ -92,6 +92,16 @@ TEST(EvalCommand, MeasuresDivergence) {
   EXPECT_EQ(fathom("eval --suite divergence").code, 2);
 }
 
+TEST(EvalCommand, RefusesWhatCannotBeMeant) {
+  const Outcome nowhere = fathom("eval --suite facts --lengths 1k --resume");
+  EXPECT_EQ(nowhere.code, 2);
+  EXPECT_NE(nowhere.err.find("-o DIR"), std::string::npos) << nowhere.err;
+  const Outcome missing = fathom("eval --suite facts --lengths 1k --policies policies.txt");
+  EXPECT_EQ(missing.code, 3);
+  EXPECT_NE(missing.err.find("policies.txt: there is no such file"), std::string::npos)
+      << missing.err;
+}
+
 TEST(EvalCommand, MeasuresAgainWhatAnOlderProgramMeasuredWithLess) {
   const fs::path folder = temporary() / "older";
   const std::string call =
