@@ -25,6 +25,7 @@ std::string with_facts(const std::vector<std::string>& sentences, const std::vec
     }
     out += sentences[i];
   }
+  while (next < facts.size()) out += facts[next++].sentence() + " ";  // of a short text
   return out;
 }
 
