@@ -173,8 +173,8 @@ class RecommendCommand {
       if (!skipped) out += row(e, r.judge);
     }
     if (unmeasured > 0) {
-      out += fmt::format("{} more policies were not measured: the time was over (--time)\n",
-                         unmeasured);
+      out += fmt::format("{} more policies were not measured{}\n", unmeasured,
+                         r.complete ? ": the time was over (--time)" : "");
     }
     return out + conclusion(r);
   }

@@ -381,13 +381,14 @@ class Search {
 
   void judge(Evidence& e, size_t enough) const {
     if (e.texts == 0) {
-      e.reason = "not measured: the time was over";
+      e.reason = out_.complete ? "not measured: the time was over" : "not measured: ended early";
     } else if (e.likely_loss(out_.judge) > options_.loss ||
                (e.texts >= enough && e.loss(out_.judge) > options_.loss)) {
       e.verdict = Verdict::kTooLossy;
       e.reason = lossy(e);
     } else if (e.texts < enough) {
-      e.reason = "on one text only: slower than what was looked at further";
+      e.reason = out_.complete ? "on one text only: slower than what was looked at further"
+                               : "on one text only: ended early";
     } else {
       e.verdict = Verdict::kWithin;
       e.reason = "not the fastest, or as fast and loses more";

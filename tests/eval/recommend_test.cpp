@@ -200,6 +200,9 @@ TEST(Recommend, AnEarlyEndRecommendsNothing) {
       });
   EXPECT_FALSE(r.complete);
   EXPECT_EQ(calls, 4);
+  for (const Evidence& e : r.evidence) {
+    EXPECT_EQ(e.reason.find("time was over"), std::string::npos) << "nobody waited for its end";
+  }
 }
 
 TEST(Recommend, TextsHoldTheirFactsAndAreAsLongAsAsked) {
