@@ -62,9 +62,11 @@ void PagePool::add_slab(SizeClass& size_class, size_t bytes) {
 // Gives memory back in which no page is used: a policy that encodes the pages of a prompt leaves
 // much of it behind.
 void PagePool::release_free_slabs() {
-  for (auto& [bytes, c] : classes_) {
+  for (auto& entry : classes_) {  // no structured binding: the lambda below captures both
+    const size_t size = entry.first;
+    SizeClass& c = entry.second;
     std::sort(c.free.begin(), c.free.end());
-    std::erase_if(c.slabs, [&, size = bytes](const Buffer<std::byte>& slab) {
+    std::erase_if(c.slabs, [&](const Buffer<std::byte>& slab) {
       const auto first = std::lower_bound(c.free.begin(), c.free.end(), slab.data());
       const auto last = std::lower_bound(first, c.free.end(), slab.data() + c.slab_pages * size);
       if (static_cast<size_t>(last - first) < c.slab_pages) return false;
