@@ -155,6 +155,10 @@ Config read_common(const KeyReader& keys) {
   c.architecture = keys.architecture();
   c.name = m.text("general.name", "");
   c.layers = keys.count("block_count");
+  if (const size_t held = keys.checkpoint().tensors().size(); c.layers > held) {
+    throw bad_file(keys.checkpoint().path(), "block_count is {}, but there are {} tensors",
+                   c.layers, held);
+  }
   c.dim = keys.count("embedding_length");
   c.feed_forward = keys.count("feed_forward_length");
   c.heads = keys.count("attention.head_count");

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "engine/session.h"
 #include "support/shared_data.h"
+#include "support/temp_dir.h"
 
 namespace fathom::engine {
 namespace {
@@ -61,6 +62,22 @@ TEST_F(HostileModel, TruncatedAnywhere) {
     EXPECT_EQ(try_model(path_), Outcome::kRefused) << "cut at " << cut;
     std::filesystem::copy_file(test::bundled_model(), path_,
                                std::filesystem::copy_options::overwrite_existing);
+  }
+}
+
+// Nothing is reserved or looped over for layers that the file cannot hold.
+TEST_F(HostileModel, MoreLayersThanTensors) {
+  std::string bytes = test::read_file(path_);
+  const std::string key = "llama.block_count";
+  const size_t at = bytes.find(key);
+  ASSERT_NE(at, std::string::npos);
+  bytes[at + key.size() + 4 + 3] = 0x10;  // behind the type: the number's highest byte
+  test::write_file(path_, bytes);
+  try {
+    Engine::load(path_, {});
+    FAIL() << "it was taken";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("block_count"), std::string::npos) << error.what();
   }
 }
 
