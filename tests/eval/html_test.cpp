@@ -31,7 +31,7 @@ TEST(Escape, LeavesNothingThatMarkupReads) {
 
 // Elements are closed in the order in which they were opened; returns what is wrong, or "".
 std::string wrong_nesting(const std::string& page) {
-  const std::set<std::string> empty = {"meta", "line", "rect", "circle", "polygon", "path"};
+  const std::set<std::string> empty = {"meta", "wbr", "line", "rect", "circle", "polygon", "path"};
   std::vector<std::string> open;
   for (size_t at = 0; (at = page.find('<', at)) != std::string::npos;) {
     const size_t end = page.find('>', at);
@@ -116,6 +116,11 @@ TEST(Chart, DrawsTheFrontierAsSteps) {
   EXPECT_EQ(wrong_nesting(svg), "");
   EXPECT_THAT(svg, HasSubstr("class=\"frontier\" d=\"M"));
   EXPECT_THAT(svg, HasSubstr("<title>one</title>"));
+}
+
+TEST(EscapeLine, BreaksBesideNumbersNotInThem) {
+  EXPECT_EQ(html::escape_line("keep=h2o(heavy=256,recent=<6>)"),
+            "keep=h2o(<wbr>heavy=256,<wbr>recent=&lt;6&gt;)");
 }
 
 TEST(FamilyOf, NamesTheStageThatDiffers) {

@@ -69,7 +69,7 @@ std::string account_pictures(const Report& report) {
     out += fmt::format(
         "<div class=\"map\"><div class=\"row\">{}<span class=\"name\">{}: "
         "{}</span></div>{}</div>\n",
-        mark(family_of(l.policy)), escape(short_line(l.policy)), escape(l.codecs), picture(l));
+        mark(family_of(l.policy)), escape_line(short_line(l.policy)), escape(l.codecs), picture(l));
   }
   if (out.empty()) return "";
   return section(

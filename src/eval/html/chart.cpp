@@ -73,13 +73,19 @@ std::vector<double> ticks(const Axes& a, bool binary) {
   return out;
 }
 
+constexpr double kTickRoom = 48;  // that the text of a tick takes
+
 std::string x_grid(const Axes& a, const Chart& c) {
   std::string out;
+  double last = -kTickRoom;  // text
   for (const double v : ticks(a, c.binary)) {
-    out += fmt::format(
-        "<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/>"
-        "<text class=\"tick\" text-anchor=\"middle\" x=\"{0:.1f}\" y=\"{3}\">{4}</text>\n",
-        a.x(v), kTop, kHeight - kBottom, kHeight - kBottom + 16, escape(c.x_text(v)));
+    out += fmt::format("<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/>",
+                       a.x(v), kTop, kHeight - kBottom);
+    if (a.x(v) - last < kTickRoom) continue;
+    last = a.x(v);
+    out +=
+        fmt::format("<text class=\"tick\" text-anchor=\"middle\" x=\"{:.1f}\" y=\"{}\">{}</text>\n",
+                    a.x(v), kHeight - kBottom + 16, escape(c.x_text(v)));
   }
   return out;
 }

@@ -90,7 +90,7 @@ std::string needle_maps(const Report& report) {
     out += fmt::format(
         "<div class=\"map\"><div class=\"row\">{}<span class=\"name\">{} {}</span>"
         "</div>{}</div>\n",
-        mark(family_of(p.policy)), i + 1, escape(short_line(p.policy)), map_picture(map));
+        mark(family_of(p.policy)), i + 1, escape_line(short_line(p.policy)), map_picture(map));
   }
   if (out.empty()) return "";
   return section("needles", "Where facts are found",

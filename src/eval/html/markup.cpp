@@ -30,6 +30,15 @@ std::string escape(std::string_view text) {
   return out;
 }
 
+std::string escape_line(std::string_view line) {
+  std::string out;
+  for (const char c : escape(line)) {
+    out += c;
+    if (c == '(' || c == ',') out += "<wbr>";
+  }
+  return out;
+}
+
 std::string percent(double share) { return fmt::format("{:.1f}", 100 * share); }
 
 std::string with_interval(const Estimate& e) {

@@ -15,6 +15,9 @@ namespace fathom::eval::html {
 // U+FFFD.
 std::string escape(std::string_view text);
 
+// The same for a policy line: it may break behind brackets and commas rather than inside a number.
+std::string escape_line(std::string_view line);
+
 std::string percent(double share);             // "87.5"
 std::string with_interval(const Estimate& e);  // "87.5 <small>79–93</small>", in percent
 std::string seconds(double s);                 // "1.24 s", "83 ms", "412 µs"

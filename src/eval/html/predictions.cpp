@@ -10,7 +10,7 @@ const std::string kNothing = empty_cell();
 
 std::string line_head(const ProseLine& l) {
   return fmt::format("<tr><td class=\"first\"><span class=\"name\" title=\"{}\">{}</span></td>",
-                     escape(l.policy), escape(short_line(l.policy))) +
+                     escape(l.policy), escape_line(short_line(l.policy))) +
          text_cell(l.positions) + text_cell(l.text) +
          cell(std::to_string(l.length), double(l.length));
 }

@@ -49,7 +49,7 @@ std::string card(const Report& report, const char* what, CostOf cost) {
   return fmt::format(
       "<div class=\"card\"><div class=\"what\">{}</div><div class=\"big\">{:.1f}×</div>"
       "<div class=\"who name\">{}</div><div class=\"what\">{}</div></div>\n",
-      what, factor, escape(short_line(p.policy)), how);
+      what, factor, escape_line(short_line(p.policy)), how);
 }
 
 // One of the three pictures: an axis of Report::frontiers.
@@ -137,7 +137,7 @@ std::string summary_cards(const Report& report) {
         "<div class=\"card\"><div class=\"what\">right answers, everything read</div>"
         "<div class=\"big\">{} %</div><div class=\"who name\">{}</div>"
         "<div class=\"what\">mean of {} tasks and lengths that it can do, of {}</div></div>\n",
-        percent(first.mean.value), escape(short_line(first.policy)), first.counted,
+        percent(first.mean.value), escape_line(short_line(first.policy)), first.counted,
         first.cells.size());
   }
   out += card(report, "smaller cache", [](const CostSummary& c) { return c.kv_bytes; });

@@ -152,7 +152,7 @@ std::string policy_cell(const Report& report, size_t policy) {
   return fmt::format(
       "<td class=\"first\" data-v=\"{0}\"><span class=\"row\"><span class=\"no\">{0}"
       "</span>{1}<span class=\"name\" title=\"{2}\">{3}</span></span></td>",
-      policy + 1, mark(family), escape(p.policy), escape(short_line(p.policy)));
+      policy + 1, mark(family), escape(p.policy), escape_line(short_line(p.policy)));
 }
 
 std::string policy_table(const Report& report) {
