@@ -78,17 +78,33 @@ Json memory_json(const file::Checkpoint& checkpoint, const InspectArgs& args) {
     size_t weights = 0;
     for (const file::TensorView& t : checkpoint.tensors()) weights += t.data.size();
     const size_t context = args.context > 0 ? args.context : config.trained_context;
-    const engine::CachePrice price = engine::cache_price(config, policy, ModelOptions{}.batch);
-    const size_t cache = price.bytes(context);
+    const size_t step = engine::step_tokens(policy, ModelOptions{}.batch);
+    const engine::CacheNeed need = engine::cache_need(config, policy, context, step);
+    const size_t page = kernel::kPageTokens;
+    const engine::CacheNeed more = engine::cache_need(config, policy, context + 64 * page, step);
     return {{"context", context},
             {"kv", policy.line},
             {"weight_bytes", weights},
-            {"kv_bytes", cache},
-            {"kv_bytes_per_token", price.page_bytes / kernel::kPageTokens},
-            {"total_bytes", weights + cache}};
+            {"kv_bytes", need.peak()},
+            {"kv_choosing_bytes", need.choosing},
+            {"kv_reading_bytes", need.reading},
+            {"kv_kept_bytes", need.kept},
+            {"kv_bytes_per_token", (more.peak() - need.peak()) / (64 * page)},
+            {"total_bytes", weights + need.peak()}};
   } catch (const Error& error) {
     return {{"error", error.what()}, {"hint", error.hint()}};
   }
+}
+
+// Where the cache is larger while a prompt is read than afterwards.
+std::string phases(const Json& m) {
+  const auto bytes = [&](const char* name) { return human_bytes(m[name].get<double>()); };
+  std::string out = "  of the cache: ";
+  if (m["kv_choosing_bytes"] != 0) {
+    out += fmt::format("{} while the first layers choose tokens, ", bytes("kv_choosing_bytes"));
+  }
+  return out + fmt::format("{} while the prompt is read, {} then\n", bytes("kv_reading_bytes"),
+                           bytes("kv_kept_bytes"));
 }
 
 void print_text(const Json& all, const InspectArgs& args) {
@@ -126,6 +142,7 @@ void print_text(const Json& all, const InspectArgs& args) {
         human_bytes(m["weight_bytes"].get<double>()), human_bytes(m["kv_bytes"].get<double>()),
         human_bytes(m["kv_bytes_per_token"].get<double>()),
         human_bytes(m["total_bytes"].get<double>()));
+    if (m["kv_kept_bytes"] != m["kv_bytes"]) out += phases(m);
   }
   print_now(out);
 }

@@ -55,23 +55,19 @@ MemoryPlan plan_memory(const model::Config& config, size_t weights, const kv::Po
   plan.weight_bytes = weights;
   const size_t step = step_tokens(policy, options.batch);
   plan.scratch_bytes = scratch_bytes(config, step, options.batch);
-  const CachePrice price = cache_price(config, policy, step);
-  plan.bytes_per_token = price.page_bytes / kernel::kPageTokens;
   plan.available = available_memory();
   const size_t fixed = weights + plan.scratch_bytes + kReserve;
   const size_t room = options.kv_bytes > 0     ? options.kv_bytes
                       : plan.available > fixed ? plan.available - fixed
                                                : 0;
-  const auto bytes = [&](size_t context) {
-    return price.bytes(held_tokens(config, policy, context, step));
-  };
-  plan.largest_context = bytes(kMaxContext) <= room ? kMaxContext : price.tokens(room);
+  plan.largest_context = longest_context(config, policy, step, room, kMaxContext);
   plan.context = options.context > 0 ? options.context
                                      : std::min(config.trained_context, plan.largest_context);
   if (plan.context > plan.largest_context || plan.context == 0) {
     throw with_hint(
         out_of_memory("--ctx", "{} tokens of context need {}, but {} is there for the cache",
-                      plan.context, human_bytes(double(bytes(plan.context))),
+                      plan.context,
+                      human_bytes(double(cache_need(config, policy, plan.context, step).peak())),
                       human_bytes(double(room))),
         fmt::format("the largest context that fits is {}; a smaller store format (--kv) or more "
                     "memory (--kv-memory) makes room",

@@ -44,7 +44,6 @@ class Engine {
 struct MemoryPlan {
   size_t weight_bytes = 0;
   size_t scratch_bytes = 0;    // of the forward pass, about
-  size_t bytes_per_token = 0;  // of the cache
   size_t context = 0;          // chosen
   size_t kv_bytes = 0;         // budget chosen
   size_t largest_context = 0;  // that fits into `available`

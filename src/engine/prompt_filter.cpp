@@ -19,6 +19,14 @@ size_t nearest_unwindowed(const model::Config& c, size_t wanted) {
   throw unsupported("gemfilter", "every layer of this model looks back a window only");
 }
 
+// Pairs of queries and keys of one head; a window of 0 is none.
+double causal_pairs(double n, double window) {
+  const double full = window > 0 ? std::min(n, window) : n;
+  return full * (full + 1) / 2 + (n - full) * full;
+}
+
+}  // namespace
+
 size_t choosing_layer(const model::Config& c, const kv::GemFilter& filter) {
   if (!filter.layer) return nearest_unwindowed(c, c.layers * 2 / 5);
   if (*filter.layer >= c.layers) {
@@ -34,14 +42,6 @@ size_t choosing_layer(const model::Config& c, const kv::GemFilter& filter) {
   }
   return *filter.layer;
 }
-
-// Pairs of queries and keys of one head; a window of 0 is none.
-double causal_pairs(double n, double window) {
-  const double full = window > 0 ? std::min(n, window) : n;
-  return full * (full + 1) / 2 + (n - full) * full;
-}
-
-}  // namespace
 
 // The cache as the first layers see it. Of the last one's attention nobody needs the result.
 class PromptFilter::Probe final : public model::Attention {

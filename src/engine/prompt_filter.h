@@ -17,6 +17,11 @@
 
 namespace fathom::engine {
 
+// The layer that a filter asks: the one it names, or one two fifths up that sees the whole text.
+// Throws Error(kUnsupported) for a layer that the model does not have or that only looks back a
+// window.
+size_t choosing_layer(const model::Config& config, const kv::GemFilter& filter);
+
 class PromptFilter {
  public:
   struct Parts {
@@ -25,8 +30,7 @@ class PromptFilter {
     model::Forward& forward;
     kv::PagePool& pages;
   };
-  // Throws Error(kUnsupported) for a layer that the model does not have or that only looks back a
-  // window.
+  // Throws as choosing_layer() does.
   PromptFilter(const Parts& parts, const kv::Policy& policy);
 
   size_t budget() const { return filter_.budget; }

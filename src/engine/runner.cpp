@@ -16,39 +16,6 @@ kv::Policy with_key_norms(kv::Policy policy, const model::Model& model, ThreadPo
   return policy;
 }
 
-}  // namespace
-
-size_t held_tokens(const model::Config& c, const kv::Policy& policy, size_t context, size_t step) {
-  const size_t bound = policy.keep ? policy.keep->bound() : 0;
-  if (bound == 0) return context;
-  // What stays of one head is gathered before what it was is given back.
-  const size_t moved = ceil_div(bound, c.layers * c.kv_heads);
-  return std::min(context, bound + step + moved + 3 * kernel::kPageTokens);
-}
-
-size_t step_tokens(const kv::Policy& policy, size_t batch) {
-  return policy.prefill ? std::max(batch, policy.prefill->chunk()) : batch;
-}
-
-CachePrice cache_price(const model::Config& c, const kv::Policy& policy, size_t step) {
-  CachePrice price;
-  size_t extra = 0;  // of an open page in all heads
-  for (size_t layer = 0; layer < c.layers; ++layer) {
-    const kv::StoreCodec& codec = policy.store.of(layer);
-    const size_t plain = codec.page_bytes(c.head_dim), sealed = codec.sealed_bytes(c.head_dim);
-    price.page_bytes += c.kv_heads * sealed;
-    if (!codec.seals()) continue;
-    extra += c.kv_heads * (plain - std::min(plain, sealed));
-    // Pages that are not yet encoded: the tail's, a step's, and one that both may end in.
-    const size_t open = ceil_div(codec.tail() + step, kernel::kPageTokens) + 1;
-    price.open_pages = std::max(price.open_pages, open);
-  }
-  price.extra_bytes = price.open_pages * extra;
-  return price;
-}
-
-namespace {
-
 // What stages do to each other. Throws Error(kUnsupported).
 const kv::Policy& checked(const kv::Policy& policy) {
   if (policy.keep && policy.fetch && policy.fetch->needs().observed > 0) {

@@ -12,6 +12,7 @@
 #include "base/buffer.h"
 #include "base/progress.h"
 #include "base/thread_pool.h"
+#include "engine/cache_price.h"
 #include "engine/prompt_filter.h"
 #include "engine/text_reader.h"
 #include "kernel/kernels.h"
@@ -121,30 +122,5 @@ class Runner {
   std::vector<kv::SequenceRows> rows_;
   Buffer<float> logits_;
 };
-
-// Tokens of a step: `batch`, or what the prefill policy wants to decide on at once.
-size_t step_tokens(const kv::Policy& policy, size_t batch);
-
-// What a sequence's cache takes.
-struct CachePrice {
-  size_t page_bytes = 0;   // 64 tokens in all heads, encoded
-  size_t open_pages = 0;   // at most so many of them are still in the plain format,
-  size_t extra_bytes = 0;  // which takes so much more
-
-  size_t bytes(size_t tokens) const {
-    const size_t pages = (tokens + kernel::kPageTokens - 1) / kernel::kPageTokens;
-    const size_t open = pages < open_pages ? pages : open_pages;
-    return pages * page_bytes + (open_pages > 0 ? extra_bytes / open_pages * open : 0);
-  }
-  // The most tokens that `room` bytes are enough for.
-  size_t tokens(size_t room) const {
-    return room <= extra_bytes ? 0 : (room - extra_bytes) / page_bytes * kernel::kPageTokens;
-  }
-};
-// Tokens of a head that are in the cache at most, while a text of `context` tokens is read in steps
-// of `step`: all of them, or what a bounded KEEP policy leaves, a step, and room to move them.
-size_t held_tokens(const model::Config& config, const kv::Policy& policy, size_t context,
-                   size_t step);
-CachePrice cache_price(const model::Config& config, const kv::Policy& policy, size_t step);
 
 }  // namespace fathom::engine

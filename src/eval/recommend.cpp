@@ -107,8 +107,7 @@ class Search {
                                               engine_.runner().kernels().native_kv);
     const model::Config& config = engine_.model().config();
     const size_t step = engine::step_tokens(policy, batch());
-    return engine::cache_price(config, policy, step)
-        .bytes(engine::held_tokens(config, policy, options_.length, step));
+    return engine::cache_need(config, policy, options_.length, step).peak();
   }
 
   Entry& add(const Candidate& candidate) {

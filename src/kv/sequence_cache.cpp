@@ -171,7 +171,16 @@ void SequenceCache::seal(ThreadPool& pool) {
   }
 }
 
+// As many at once as there is room for: what they were is given back before the next.
 void SequenceCache::seal(std::span<const Seal> pages, ThreadPool& pool) {
+  while (!pages.empty()) {
+    const size_t done = seal_some(pages, pool);
+    if (done == 0) return;  // what is left stays plain
+    pages = pages.subspan(done);
+  }
+}
+
+size_t SequenceCache::seal_some(std::span<const Seal> pages, ThreadPool& pool) {
   const size_t d = shape_.head_dim;
   const auto head_of = [&](const Seal& s) -> HeadCache& {
     return heads_[s.layer * shape_.kv_heads + s.kv_head];
@@ -179,7 +188,7 @@ void SequenceCache::seal(std::span<const Seal> pages, ThreadPool& pool) {
   std::vector<PageRef> sealed;
   for (const Seal& s : pages) {
     std::optional<PageRef> page = pool_->take(s.coder->sealed_bytes(d));
-    if (!page) break;  // what is left stays plain
+    if (!page) break;
     sealed.push_back(std::move(*page));
   }
   pool.run(sealed.size(), [&](size_t i, int) {
@@ -200,6 +209,7 @@ void SequenceCache::seal(std::span<const Seal> pages, ThreadPool& pool) {
     page = std::move(sealed[i]);
     set_view(head, pages[i].page);
   }
+  return sealed.size();
 }
 
 void SequenceCache::write(size_t layer, size_t kv_head, size_t first, const Rows& rows) {

@@ -203,6 +203,7 @@ class SequenceCache {
   };
   void read_rows(const HeadCache& head, size_t first, std::span<float> out, Plane plane) const;
   void extend_head(HeadCache& head, size_t tokens);
+  size_t seal_some(std::span<const Seal> pages, ThreadPool& pool);
   std::optional<PageRef> gather(const HeadCache& head, std::span<const int32_t> tokens,
                                 const float* values);
   // A plain page of the same contents, to be written to.

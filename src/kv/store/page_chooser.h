@@ -28,6 +28,8 @@ class PageChooser {
   virtual ~PageChooser() = default;
   virtual size_t window() const = 0;  // last queries that it is shown
   virtual size_t every() const = 0;   // tokens after which it is asked again while decoding
+  // Of a page that it gave a coder, at most.
+  virtual size_t coded_bytes(size_t head_dim) const = 0;
   // Gives coders to open pages, or leaves them plain. `head` has no values; the coders belong to
   // the chooser.
   virtual void choose(const HeadView& head, const QueryView& queries,

@@ -106,6 +106,9 @@ class Think final : public PageChooser {
   explicit Think(const ThinkOptions& options) : options_(options), codec_(options) {}
   size_t window() const override { return options_.window; }
   size_t every() const override { return SIZE_MAX; }  // what is generated stays whole
+  size_t coded_bytes(size_t d) const override {
+    return codec_.kept(d) == d ? codec_.page_bytes(d) : codec_.sealed_bytes(d);
+  }
 
   void choose(const HeadView& head, const QueryView& queries,
               std::span<Page> pages) const override {

@@ -15,6 +15,9 @@ class ZipVl final : public PageChooser {
   explicit ZipVl(ZipVlOptions options) : options_(std::move(options)) {}
   size_t window() const override { return options_.window; }
   size_t every() const override { return options_.every; }
+  size_t coded_bytes(size_t d) const override {
+    return std::max(options_.high->sealed_bytes(d), options_.low->sealed_bytes(d));
+  }
 
   void choose(const HeadView& head, const QueryView& queries,
               std::span<Page> pages) const override {
