@@ -79,7 +79,7 @@ struct AttendArgs {
 // Continues `state` over the pages.
 using AttendFn = void (*)(const AttendArgs&);
 
-inline constexpr size_t kAttendRows = 64;
+inline constexpr size_t kAttendRows = 192;
 
 // At most so many numbers belong to the groups of a coded plane (page_code.h): two for every 32 of
 // its own, or two for a token.

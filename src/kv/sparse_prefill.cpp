@@ -14,13 +14,15 @@ namespace fathom::kv {
 namespace {
 
 using kernel::AttendState;
-using kernel::kAttendRows;
 using kernel::kPageTokens;
 using kernel::kSegmentPages;
 using kernel::padded_head_dim;
 using kernel::PageView;
 
 constexpr size_t kGatherBytes = size_t{64} << 20;
+// Queries of one head that are read together: every policy's blocks of queries are multiples of it.
+constexpr size_t kTileTokens = kPageTokens;
+static_assert(kTileTokens <= kernel::kAttendRows);
 
 int32_t as_index(size_t i) { return static_cast<int32_t>(i); }
 
@@ -90,11 +92,11 @@ void SparsePrefill::prepare(const SequenceRows& sequence) {
   const size_t d = sequence.cache->shape().head_dim;
   for (Worker& w : workers_) {
     w.kernel.ensure(kernel::attend_scratch_bytes(d));
-    w.q.ensure(kAttendRows * d);
-    w.rows.ensure(kAttendRows * d);
-    w.state.ensure(kAttendRows * (padded_head_dim(d) + 2));
-    w.part.ensure(kAttendRows * (padded_head_dim(d) + 2));
-    w.positions.resize(kAttendRows);
+    w.q.ensure(kTileTokens * d);
+    w.rows.ensure(kTileTokens * d);
+    w.state.ensure(kTileTokens * (padded_head_dim(d) + 2));
+    w.part.ensure(kTileTokens * (padded_head_dim(d) + 2));
+    w.positions.resize(kTileTokens);
   }
 }
 
@@ -194,7 +196,7 @@ void SparsePrefill::plan_tiles(const SequenceRows& sequence, size_t query_block,
   tiles_.clear();
   const size_t tokens = sequence.cache->length(), start = tokens - sequence.tokens;
   for (size_t end = tokens; end > start;) {
-    const size_t first = std::max(start, (end - 1) / kAttendRows * kAttendRows);
+    const size_t first = std::max(start, (end - 1) / kTileTokens * kTileTokens);
     const size_t block = first / query_block - start / query_block;
     for (size_t head = first_head; head < end_head; ++head) {
       const RowList& list = lists_[head * blocks_ + block];

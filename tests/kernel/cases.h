@@ -43,6 +43,7 @@ inline constexpr AttendCase kAttendCases[] = {
     {"page_and_one", 64, 7, 65},
     {"tiny_head", 8, 13, 100},
     {"head_32", 32, 64, 300},
+    {"whole_tile", 64, 192, 200},
     {"head_40", 40, 6, 129},
     {"head_80", 80, 12, 200},
     {"head_96", 96, 11, 257},
@@ -55,11 +56,9 @@ inline constexpr AttendCase kAttendCases[] = {
     {"scattered_window", 64, 16, 150, 120, 0, true},
 };
 inline constexpr AttendCase kAttendBenchCases[] = {
-    {"decode_64", 64, 4, 1024},
-    {"decode_128", 128, 4, 1024},
+    {"decode_64", 64, 4, 1024},    {"decode_128", 128, 4, 1024},
     {"decode_far", 64, 4, 262144},  // beyond the caches
-    {"prefill_64", 64, 64, 1024},
-    {"prefill_128", 128, 64, 1024},
+    {"prefill_64", 64, 64, 1024},  {"prefill_128", 128, 64, 1024},
 };
 
 }  // namespace fathom::kernel

@@ -231,6 +231,7 @@ struct Avx2 {
   };
 
   // Shapes that fit 16 registers.
+  static constexpr int kDirectBatch = 4;  // tokens that share the unpacking of codes
   static constexpr int kExpandVectors = 2, kExpandTokens = 4;
   static constexpr int kFloatVectors = 2, kFloatTokens = 6;
   static constexpr int kScoreRows = 3, kScoreVectors = 4;

@@ -199,6 +199,7 @@ struct Avx512 {
   };
 
   // Shapes that fit 32 registers.
+  static constexpr int kDirectBatch = 8;  // tokens that share the unpacking of codes
   static constexpr int kExpandVectors = 2, kExpandTokens = 6;  // int8 product of an expansion
   static constexpr int kFloatVectors = 4, kFloatTokens = 6;    // float product
   static constexpr int kScoreRows = 6, kScoreVectors = 4;      // attention

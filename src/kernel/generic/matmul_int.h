@@ -157,12 +157,13 @@ void matmul_direct(const MatmulArgs& a) {
   for (size_t tile = a.tile_begin; tile < a.tile_end; ++tile) {
     const size_t vector = tile * RowVector<V>::kPerTile;
     Ahead ahead;
-    ahead.passes = (a.token_end - a.token_begin + 3) / 4;
+    ahead.passes = (a.token_end - a.token_begin + V::kDirectBatch - 1) / V::kDirectBatch;
     if (tile + 1 < a.tile_end)
       ahead.tile = reinterpret_cast<const uint8_t*>(a.weights->tile(tile + 1));
-    for (size_t token = a.token_begin; token < a.token_end; token += 4) {
-      dispatch<4>(a.token_end - token,
-                  [&]<int C>() { direct_tokens<V, D, T, C>(a, vector, token, ahead); });
+    for (size_t token = a.token_begin; token < a.token_end; token += V::kDirectBatch) {
+      dispatch<V::kDirectBatch>(a.token_end - token, [&]<int C>() {
+        direct_tokens<V, D, T, C>(a, vector, token, ahead);
+      });
       ++ahead.pass;
     }
   }
