@@ -135,7 +135,9 @@ void direct_tokens(const MatmulArgs& a, size_t vector, size_t token, const Ahead
   for (size_t block = 0; block < a.x->k / D::kBlockValues; ++block) {
     for (size_t b = 0; b < D::kBlockValues / 32; b += D::kPhases) {
       constexpr size_t kBytes = D::kBlockBytes * 32 * D::kPhases / D::kBlockValues;
-      if constexpr (C > 1) ahead.ask(block * D::kBlockBytes + b / D::kPhases * kBytes, kBytes);
+      // A single pass over plain blocks is fast enough without.
+      constexpr bool kAsks = C > 1 || D::kBlockValues == 256;
+      if constexpr (kAsks) ahead.ask(block * D::kBlockBytes + b / D::kPhases * kBytes, kBytes);
       static_for<D::kPhases>([&]<size_t phase>() FATHOM_LAMBDA_INLINE {
         FATHOM_UNROLL
         for (int t = 0; t < T; ++t) {
