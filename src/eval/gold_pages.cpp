@@ -1,21 +1,25 @@
 #include "eval/gold_pages.h"
 
-#include <algorithm>
-#include <ranges>
-
 namespace fathom::eval {
 namespace {
 
+// The first stored token of a head that stands at this place of the text or after it.
+size_t first_stored(const kv::SequenceCache& cache, const kv::HeadCache& head, size_t place) {
+  size_t begin = 0, end = head.length();
+  while (begin < end) {
+    const size_t middle = begin + (end - begin) / 2;
+    if (cache.text_place(head.position(middle)) < static_cast<int32_t>(place)) {
+      begin = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  return begin;
+}
+
 // Indices of the stored tokens of a head at these places of the text.
 Span stored(const kv::SequenceCache& cache, const kv::HeadCache& head, const Span& places) {
-  const auto index_of = [&](size_t place) {
-    const auto all = std::views::iota(size_t{0}, head.length());
-    return static_cast<size_t>(
-        std::ranges::lower_bound(all, static_cast<int32_t>(place), {},
-                                 [&](size_t i) { return cache.text_place(head.position(i)); }) -
-        all.begin());
-  };
-  return {index_of(places.begin), index_of(places.end)};
+  return {first_stored(cache, head, places.begin), first_stored(cache, head, places.end)};
 }
 
 }  // namespace
