@@ -1,8 +1,7 @@
-// Any bytes as a file of instances, in each layout, of predictions, and of results.
+// Any bytes as a file of instances, in each layout, and of predictions.
 #include "base/error.h"
 #include "eval/instance_file.h"
 #include "eval/predictions.h"
-#include "eval/report.h"
 #include "eval/score/scorer.h"
 #include "fuzz_input.h"
 
@@ -45,11 +44,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     eval::summarize(eval::score_predictions(answered, "", "kv"));
   } catch (const Error&) {
   } catch (const std::out_of_range&) {  // an empty file
-  }
-  try {
-    eval::report_text(
-        eval::make_report(eval::complete_sessions(eval::parse_results(text, "fuzz"))));
-  } catch (const Error&) {
   }
   return 0;
 }
