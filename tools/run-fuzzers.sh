@@ -2,7 +2,7 @@
 # Runs every fuzz target of a build for some seconds, each with its seeds from fuzz/corpus/<name>.
 # Usage: tools/run-fuzzers.sh BUILD_DIR SECONDS [NAME...]
 set -eu
-build=$1; seconds=$2; shift 2
+build=$(cd "$1" && pwd); seconds=$2; shift 2  # targets may change their folder
 root=$(cd "$(dirname "$0")/.." && pwd)
 status=0
 for target in "$build"/fuzz_*; do
