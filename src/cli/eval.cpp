@@ -99,6 +99,11 @@ void add_running(CLI::App& c, EvalArgs& args) {
                "conversation; single: read afresh for each question")
       ->group(group)
       ->capture_default_str();
+  c.add_option("--answers", args.answers,
+               "What a conversation goes on with: golden, the right answers, so that an early "
+               "mistake does not make later turns unequal; own, what the model wrote")
+      ->group(group)
+      ->capture_default_str();
   c.add_flag("--resume", args.resume, "Go on with the results in the folder -o")->group(group);
 }
 

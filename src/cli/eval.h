@@ -15,7 +15,7 @@ namespace fathom::cli {
 
 struct EvalArgs {
   ModelArgs model;
-  std::string suite = "needle", lengths = "4k", books, mode = "multi-request";
+  std::string suite = "needle", lengths = "4k", books, mode = "multi-request", answers = "golden";
   std::string layout = "fathom", data, task, output, score, against, policies, report;
   size_t instances = 0;  // 0: 55 of the needle, 10 of the others
   size_t turns = 5;

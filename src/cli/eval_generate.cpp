@@ -73,6 +73,7 @@ class Generation {
     draw.length = length;
     draw.instances = count(task);
     draw.turns = args_.turns;
+    draw.own_answers = args_.answers == "own";
     try {
       for (draw.index = 0; draw.index < draw.instances; ++draw.index) {
         if (interrupted()) return false;

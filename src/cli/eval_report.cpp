@@ -40,6 +40,7 @@ std::string command_of(const EvalArgs& args) {
   add("--policies", args.policies);
   if (args.controls > 0) add("--controls", std::to_string(args.controls));
   if (args.mode != "multi-request") add("--mode", args.mode);
+  if (args.answers != "golden") add("--answers", args.answers);
   if (args.ungated) out += " --ungated";
   if (args.explain) out += " --explain";
   if (args.repeat != 3) add("--repeat", std::to_string(args.repeat));
@@ -66,7 +67,7 @@ Json run_json(const EvalArgs& args, const engine::Engine& engine) {
           {"suite", args.suite},
           {"lengths", args.lengths},
           {"seed", args.seed},
-          {"mode", args.mode},
+          {"mode", eval::ask_mode_name(eval::parse_ask_mode(args.mode, args.answers))},
           {"text", args.books.empty() ? "generated prose" : "books that the user named"},
           {"command", command_of(args)}};
 }

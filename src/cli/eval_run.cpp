@@ -21,7 +21,8 @@ class EvalRun {
  public:
   explicit EvalRun(const EvalArgs& args)
       : args_(args),
-        mode_(eval::parse_ask_mode(args.mode)),
+        mode_(eval::parse_ask_mode(args.mode, args.answers)),
+        mode_name_(eval::ask_mode_name(mode_)),
         suite_(parse_suite(args.suite)),
         files_(args.output, args.resume ? OpenResults::kResume : OpenResults::kNew) {
     for (size_t i = 0; i < files_.results.size(); ++i) {
@@ -99,7 +100,7 @@ class EvalRun {
                  instances_.size(), "sessions"});
       const eval::Measure measure = asked(index, instance);
       if (measure == eval::Measure::kNone) continue;
-      ask(subject, instance, args_.mode, mode_, measure == eval::Measure::kAnswer);
+      ask(subject, instance, mode_name_, mode_, measure == eval::Measure::kAnswer);
     }
     return !interrupted();
   }
@@ -107,7 +108,7 @@ class EvalRun {
   void note_gate() {
     const eval::Report first = eval::make_report({files_.results});
     for (const eval::PolicyReport& p : first.policies) {
-      if (p.policy != policies_[0].line || p.mode != args_.mode) continue;
+      if (p.policy != policies_[0].line || p.mode != mode_name_) continue;
       for (const eval::Cell& c : p.cells) gate_[{c.task, c.length}] = c.measure;
     }
   }
@@ -350,7 +351,7 @@ class EvalRun {
   void cut_contexts() {
     size_t cut = 0, tokens = 0;
     for (eval::Instance& i : instances_) {
-      const size_t n = eval::cut_middle(*model_, i, model_->context());
+      const size_t n = eval::cut_middle(*model_, i, model_->context(), mode_);
       cut += n > 0;
       tokens += n;
     }
@@ -369,6 +370,7 @@ class EvalRun {
 
   const EvalArgs& args_;
   eval::AskMode mode_;
+  std::string mode_name_;
   SuiteChoice suite_;
   ResultFiles files_;
   std::shared_ptr<engine::Engine> model_;

@@ -21,6 +21,14 @@ text::EncodeOptions going_on() {
   return options;
 }
 
+void append(std::vector<TokenId>& tokens, const std::vector<TokenId>& more) {
+  tokens.insert(tokens.end(), more.begin(), more.end());
+}
+
+bool is_conversation(AskMode mode) {
+  return mode == AskMode::kMultiTurn || mode == AskMode::kOwnTurns;
+}
+
 std::string document_of(const Instance& instance) {
   if (instance.instruction.empty()) return instance.context;
   return instance.instruction + "\n\n" + instance.context;
@@ -34,7 +42,7 @@ std::string gold_answer(const Instance& instance, size_t turn) {
 
 std::vector<TokenId> chat_prompt(const Engine& engine, const Instance& instance, size_t turn,
                                  AskMode mode) {
-  const size_t first = mode == AskMode::kMultiTurn ? 0 : turn;
+  const size_t first = is_conversation(mode) ? 0 : turn;
   std::vector<Message> messages =
       engine::question_messages(engine, document_of(instance), instance.turns[first].input);
   for (size_t t = first; t < turn; ++t) {
@@ -44,14 +52,13 @@ std::vector<TokenId> chat_prompt(const Engine& engine, const Instance& instance,
   std::vector<TokenId> tokens = engine::encode_conversation(engine, messages);
   const std::string& lead_in = instance.turns[turn].answer_prefix;
   if (lead_in.empty()) return tokens;
-  const auto more = engine.tokenizer().encode(lead_in, going_on());
-  tokens.insert(tokens.end(), more.begin(), more.end());
+  append(tokens, engine.tokenizer().encode(lead_in, going_on()));
   return tokens;
 }
 
 std::vector<TokenId> plain_prompt(const Engine& engine, const Instance& instance, size_t turn,
                                   AskMode mode) {
-  const size_t first = mode == AskMode::kMultiTurn ? 0 : turn;
+  const size_t first = is_conversation(mode) ? 0 : turn;
   std::string text = document_of(instance);
   for (size_t t = first; t <= turn; ++t) {
     const std::string& input = instance.turns[t].input;
@@ -97,29 +104,54 @@ void move_spans(Instance& instance, size_t begin, size_t end) {
   }
 }
 
-// Tokens of the longest prompt and the longest answer.
-size_t longest_session(const Engine& engine, const Instance& instance) {
+// What a chat template writes behind an assistant's words, up to what it is to say next.
+std::vector<TokenId> chat_tail(const Engine& engine, const Instance& instance, size_t turn) {
+  static const std::string kMark = "\xF4\x8F\xBF\xBD";  // U+10FFFD, which means nothing
+  std::vector<Message> messages =
+      engine::question_messages(engine, document_of(instance), instance.turns[turn - 1].input);
+  messages.push_back({"assistant", kMark});
+  messages.push_back({"user", instance.turns[turn].input});
+  const std::string rendered = engine::render(engine, messages);
+  const size_t at = rendered.rfind(kMark);
+  if (at == std::string::npos) {
+    throw with_hint(unsupported(engine.checkpoint().path(),
+                                "the chat template does not repeat what was answered"),
+                    "ask with --answers golden");
+  }
+  return engine::encode_rendered(engine, rendered, at + kMark.size(), messages);
+}
+
+// Tokens of the longest prompt, and of the longest answer, or of all where all stay.
+size_t longest_session(const Engine& engine, const Instance& instance, AskMode mode) {
   size_t prompt = 0, answer = 0;
   for (size_t t = 0; t < instance.turns.size(); ++t) {
     prompt = std::max(prompt, question_prompt(engine, instance, t, AskMode::kMultiTurn).size());
-    const size_t max_new = instance.turns[t].max_new;
-    answer = std::max(answer, max_new == 0 ? size_t{128} : max_new);
+    const size_t set = instance.turns[t].max_new, most = set == 0 ? size_t{128} : set;
+    answer = mode == AskMode::kOwnTurns ? answer + most : std::max(answer, most);
   }
   return prompt + answer;
 }
 
 }  // namespace
 
-AskMode parse_ask_mode(std::string_view name) {
-  for (const AskMode m : {AskMode::kMultiRequest, AskMode::kMultiTurn, AskMode::kSingle}) {
-    if (name == ask_mode_name(m)) return m;
+AskMode parse_ask_mode(std::string_view mode, std::string_view answers) {
+  if (answers != "golden" && answers != "own") {
+    throw with_hint(usage_error("--answers", "'{}' is not known", answers), "known: golden, own");
   }
-  throw with_hint(usage_error("--mode", "'{}' is not known", name),
+  if (answers == "own") {
+    if (mode == ask_mode_name(AskMode::kMultiTurn)) return AskMode::kOwnTurns;
+    throw with_hint(usage_error("--answers", "only a conversation has earlier answers"),
+                    "--mode multi-turn --answers own");
+  }
+  for (const AskMode m : {AskMode::kMultiRequest, AskMode::kMultiTurn, AskMode::kSingle}) {
+    if (mode == ask_mode_name(m)) return m;
+  }
+  throw with_hint(usage_error("--mode", "'{}' is not known", mode),
                   "known: multi-request, multi-turn, single");
 }
 
 std::string_view ask_mode_name(AskMode mode) {
-  constexpr std::string_view kNames[] = {"multi-request", "multi-turn", "single"};
+  constexpr std::string_view kNames[] = {"multi-request", "multi-turn", "single", "multi-turn-own"};
   return kNames[static_cast<size_t>(mode)];
 }
 
@@ -127,6 +159,32 @@ std::vector<TokenId> question_prompt(const Engine& engine, const Instance& insta
                                      AskMode mode) {
   return engine.chat_template() ? chat_prompt(engine, instance, turn, mode)
                                 : plain_prompt(engine, instance, turn, mode);
+}
+
+std::vector<TokenId> prompt_after(const Engine& engine, const Instance& instance, size_t turn,
+                                  std::vector<TokenId> prompt, const OwnAnswer& answer) {
+  const text::Tokenizer& tokenizer = engine.tokenizer();
+  std::vector<TokenId> said = answer.tokens;
+  // Of a token that also holds the beginning of a stop string only the answer's part is said again.
+  while (!said.empty() && tokenizer.decode(said).size() > answer.text.size()) said.pop_back();
+  const size_t written = tokenizer.decode(said).size();
+  const std::string rest =
+      said.size() < answer.tokens.size() ? answer.text.substr(written) : std::string();
+  append(prompt, said);
+  const Turn& next = instance.turns[turn];
+  if (engine.chat_template()) {
+    if (!rest.empty()) append(prompt, tokenizer.encode(rest, going_on()));
+    append(prompt, chat_tail(engine, instance, turn));
+    if (!next.answer_prefix.empty()) {
+      append(prompt, tokenizer.encode(next.answer_prefix, going_on()));
+    }
+    return prompt;
+  }
+  std::string text = rest;
+  if (!next.input.empty()) text += "\n\n" + next.input;
+  if (!next.answer_prefix.empty()) text += "\n" + next.answer_prefix;
+  append(prompt, tokenizer.encode(text, going_on()));
+  return prompt;
 }
 
 // A last prompt asks something else, so that the common beginning ends before the question.
@@ -191,8 +249,8 @@ std::vector<Span> gold_tokens(const Engine& engine, const Instance& instance, si
   return out;
 }
 
-size_t cut_middle(const Engine& engine, Instance& instance, size_t limit) {
-  const size_t session = longest_session(engine, instance);
+size_t cut_middle(const Engine& engine, Instance& instance, size_t limit, AskMode mode) {
+  const size_t session = longest_session(engine, instance, mode);
   if (session <= limit) return 0;
   const auto ids = engine.tokenizer().encode(instance.context, going_on());
   // Ends that no longer meet may take some tokens more.

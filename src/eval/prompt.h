@@ -10,15 +10,26 @@
 
 namespace fathom::eval {
 
-// Three ways to ask several questions over one context, never to be mixed in one figure; see run.h.
-enum class AskMode : uint8_t { kMultiRequest, kMultiTurn, kSingle };
-// Throws Error(kUsage).
-AskMode parse_ask_mode(std::string_view name);
+// Ways to ask several questions over one context, never to be mixed in one figure; see run.h.
+enum class AskMode : uint8_t { kMultiRequest, kMultiTurn, kSingle, kOwnTurns };
+// `answers`: "golden" or "own". Throws Error(kUsage).
+AskMode parse_ask_mode(std::string_view mode, std::string_view answers = "golden");
 std::string_view ask_mode_name(AskMode mode);
 
-// The prompt of a turn: with the earlier turns and their gold answers where `mode` is kMultiTurn.
+// The prompt of a turn: with the earlier turns and their gold answers in a conversation.
 std::vector<engine::TokenId> question_prompt(const engine::Engine& engine, const Instance& instance,
                                              size_t turn, AskMode mode);
+
+// What a model said to a prompt.
+struct OwnAnswer {
+  std::vector<engine::TokenId> tokens;  // without the one that ended it
+  std::string text;                     // may end within the last tokens, where a stop string began
+};
+// The prompt of a turn behind what the model itself answered to the one before: `prompt` and the
+// answer as they were read and written, the turn's end, the question.
+std::vector<engine::TokenId> prompt_after(const engine::Engine& engine, const Instance& instance,
+                                          size_t turn, std::vector<engine::TokenId> prompt,
+                                          const OwnAnswer& answer);
 
 // Tokens that the prompts of an instance's turns begin with, before anything of a question.
 size_t blind_prefix(const engine::Engine& engine, const Instance& instance,
@@ -38,10 +49,11 @@ std::vector<engine::TokenId> answer_tokens(const engine::Engine& engine, const T
 std::vector<Span> gold_tokens(const engine::Engine& engine, const Instance& instance, size_t turn,
                               std::span<const engine::TokenId> prompt);
 
-// Cuts the middle out of a context that makes a prompt longer than `limit` tokens, as SCBench and
+// Cuts the middle out of a context that makes a session longer than `limit` tokens, as SCBench and
 // LongBench do: the first and the last half of what fits stay. What lay across the cut is no gold
 // span any more. Returns the tokens that were cut. Throws Error(kTooLong) where the questions alone
 // do not fit.
-size_t cut_middle(const engine::Engine& engine, Instance& instance, size_t limit);
+size_t cut_middle(const engine::Engine& engine, Instance& instance, size_t limit,
+                  AskMode mode = AskMode::kMultiTurn);
 
 }  // namespace fathom::eval

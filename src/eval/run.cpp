@@ -92,9 +92,15 @@ class InstanceRun {
       if (r.read_tokens == 0) return results_.clear();
       r.read_seconds = r.first_token_seconds = seconds_since(begun);
       judge_gold(session, t, r);
-      std::vector<Sequence> fork;  // what is generated is dropped with it
-      fork.push_back(session.fork());
-      if (!answer(fork, t)) return results_.clear();
+      if (options_.mode == AskMode::kOwnTurns) {
+        if (!answer({&session, 1}, t)) return results_.clear();
+        if (t + 1 < prompts_.size()) {
+          prompts_[t + 1] = prompt_after(engine_, instance_, t + 1, prompts_[t], own_);
+        }
+        continue;
+      }
+      Sequence fork = session.fork();  // what is generated is dropped with it
+      if (!answer({&fork, 1}, t)) return results_.clear();
     }
   }
 
@@ -111,8 +117,9 @@ class InstanceRun {
     return prompt.size() - same;
   }
 
-  bool answer(std::vector<Sequence>& asked, size_t first) {
-    if (!options_.generate) {
+  bool answer(std::span<Sequence> asked, size_t first) {
+    // A conversation goes on with what was answered.
+    if (!options_.generate && options_.mode != AskMode::kOwnTurns) {
       for (size_t i = 0; i < asked.size(); ++i) {
         results_[first + i].generated = false;
         results_[first + i].kv_bytes = asked[i].cache().bytes();
@@ -127,18 +134,19 @@ class InstanceRun {
     std::vector<std::string> stops;
     if (!engine_.chat_template()) stops = {"\n\n"};
     bool going = true;
-    const auto answers = Together(engine_, asked).answer(most, stops, [&](const ProgressUpdate& u) {
+    auto answers = Together(engine_, asked).answer(most, stops, [&](const ProgressUpdate& u) {
       return going = report(progress_, u);
     });
     for (size_t i = 0; i < asked.size(); ++i) {
       QueryResult& r = results_[first + i];
       r.output = answers[i].text;
       r.score = score_output(instance_, first + i, r.output);
-      r.output_tokens = answers[i].tokens;
+      r.output_tokens = answers[i].tokens.size();
       r.decode_seconds = answers[i].seconds;
       r.kv_bytes = asked[i].cache().bytes();
       r.cut = answers[i].cut;
     }
+    own_ = {std::move(answers.back().tokens), std::move(answers.back().text)};
     return going;
   }
 
@@ -194,6 +202,7 @@ class InstanceRun {
   const RunOptions& options_;
   const Progress& progress_;
   std::vector<Tokens> prompts_;
+  OwnAnswer own_;                        // the last
   std::vector<std::vector<Span>> gold_;  // of each turn, in tokens of its prompt
   std::vector<QueryResult> results_;
 };

@@ -1,11 +1,13 @@
 // Running instances on a model: what it answers, how right that is, and what it cost.
 //
-// Three ways to ask several questions over one context, never to be mixed in one figure:
+// Ways to ask several questions over one context, never to be mixed in one figure:
 //   multi-request  instruction and context are read once, blind to any question; every question
 //                  runs on a fork of that cache and sees no other
 //   multi-turn     one conversation; the cache of each generated answer is dropped, and the gold
 //                  answer is read in its place ("golden context"), so that an early mistake does
 //                  not make later turns unequal
+//   multi-turn-own the same, but what the model wrote stays, with the end of its turn: what a user
+//                  gets, mistakes and all
 //   single         everything is read afresh for each question: only an upper bound
 // Decoding is greedy, up to the turn's max_new, to the model's own end, or, for models without a
 // chat template, to the first empty line. KEEP decides once, when the first prompt has been read

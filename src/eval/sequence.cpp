@@ -39,11 +39,11 @@ bool take(const Engine& engine, TokenId id, size_t most, Writing& w, Together::A
     return true;
   };
   if (engine.tokenizer().ends_generation(id)) return finish();
-  ++out.tokens;
+  out.tokens.push_back(id);
   const decode::StopStrings::Result text = w.stops.push(w.detokenizer.push(id));
   out.text += text.text;
   if (text.stopped) return true;
-  out.cut = out.tokens >= most;
+  out.cut = out.tokens.size() >= most;
   return out.cut && finish();
 }
 

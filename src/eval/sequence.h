@@ -50,9 +50,9 @@ class Together {
 
   struct Answer {
     std::string text;
-    size_t tokens = 0;
-    double seconds = 0;  // its share of the steps after the first token
-    bool cut = false;    // ended by `most`
+    std::vector<engine::TokenId> tokens;  // without the model's end
+    double seconds = 0;                   // its share of the steps after the first token
+    bool cut = false;                     // ended by `most`
   };
   // Greedy decoding of each, to the model's end, a stop string or `most` tokens.
   std::vector<Answer> answer(std::span<const size_t> most, const std::vector<std::string>& stops,

@@ -72,6 +72,20 @@ TEST(EvalCommand, ComparesPoliciesAndResumes) {
   EXPECT_EQ(fathom(call + " --resume --seed 7").code, 2);
 }
 
+TEST(EvalCommand, SaysWhoseAnswersAConversationGoesOnWith) {
+  const std::string call = "eval --suite facts --lengths 512 --instances 1 --repeat 0 --json";
+  const Outcome own = fathom(call + " --mode multi-turn --answers own");
+  ASSERT_EQ(own.code, 0) << own.err;
+  EXPECT_EQ(own.parsed()["mode"], "multi-turn-own");
+  EXPECT_EQ(own.parsed()["policies"][0]["mode"], "multi-turn-own");
+  const Outcome golden = fathom(call + " --mode multi-turn");
+  EXPECT_EQ(golden.parsed()["policies"][0]["mode"], "multi-turn");
+  const Outcome unmeant = fathom(call + " --answers own");
+  EXPECT_EQ(unmeant.code, 2);
+  EXPECT_NE(unmeant.err.find("--mode multi-turn"), std::string::npos) << unmeant.err;
+  EXPECT_EQ(fathom(call + " --mode multi-turn --answers gold").code, 2);
+}
+
 TEST(EvalCommand, AReportOfNothingIsAnErrorAndLeavesNothing) {
   const fs::path folder = temporary() / "nothing";
   const Outcome o = fathom("eval --report " + shell_word(folder));

@@ -33,7 +33,7 @@ std::vector<QueryResult> run(const Instance& instance, AskMode mode,
   return run_instance(make_subject(*bundled(), policy), instance, options);
 }
 
-Instance facts_instance(size_t index, size_t length = 1024) {
+Instance facts_instance(size_t index, size_t length = 1024, bool own_answers = false) {
   static const Library library;
   const Meter meter{[](std::string_view t) { return bundled()->tokenizer().encode(t).size(); },
                     frame_tokens(*bundled(), 5)};
@@ -43,6 +43,7 @@ Instance facts_instance(size_t index, size_t length = 1024) {
   draw.meter = &meter;
   draw.length = length;
   draw.index = index;
+  draw.own_answers = own_answers;
   return make_instance(draw);
 }
 
@@ -109,10 +110,76 @@ TEST(QuestionPrompt, HoldsTheGoldAnswersOfEarlierTurns) {
   EXPECT_EQ(text(AskMode::kSingle).find(i.turns[1].input), std::string::npos);
 }
 
+TEST(PromptAfter, TheRightAnswerGivesTheGoldenPrompt) {
+  const Instance i = facts_instance(3);
+  const std::string& gold = i.turns[0].answers[0];
+  const auto before = question_prompt(*bundled(), i, 0, AskMode::kMultiTurn);
+  const auto golden = question_prompt(*bundled(), i, 1, AskMode::kMultiTurn);
+  const OwnAnswer right{bundled()->tokenizer().encode(gold), gold};
+  EXPECT_EQ(prompt_after(*bundled(), i, 1, before, right), golden);
+  // What a stop string cut off is not part of the conversation.
+  const OwnAnswer more{bundled()->tokenizer().encode(gold + "\n\nAnd more"), gold};
+  EXPECT_EQ(prompt_after(*bundled(), i, 1, before, more), golden);
+}
+
+TEST(PromptAfter, PutsTheTurnsEndBehindWhatWasSaid) {
+  const Instance i = facts_instance(3);
+  const text::Tokenizer& tokenizer = bundled()->tokenizer();
+  const auto before = question_prompt(*bundled(), i, 0, AskMode::kMultiTurn);
+  const OwnAnswer wrong{tokenizer.encode("a red herring"), "a red herring"};
+  const auto after = prompt_after(*bundled(), i, 1, before, wrong);
+  ASSERT_GT(after.size(), before.size() + wrong.tokens.size());
+  EXPECT_TRUE(std::equal(before.begin(), before.end(), after.begin()));
+  const auto behind = std::span(after).subspan(before.size());
+  EXPECT_TRUE(std::equal(wrong.tokens.begin(), wrong.tokens.end(), behind.begin()));
+  EXPECT_TRUE(tokenizer.ends_generation(behind[wrong.tokens.size()]));
+  EXPECT_EQ(tokenizer.decode(after).find(i.turns[0].answers[0]),
+            tokenizer.decode(before).find(i.turns[0].answers[0]));
+}
+
+TEST(RunInstance, OwnAnswersDoNotDependOnTheRightOnes) {
+  Instance i = facts_instance(2);
+  const auto own = run(i, AskMode::kOwnTurns);
+  const auto golden = run(i, AskMode::kMultiTurn);
+  ASSERT_EQ(own.size(), 5u);
+  EXPECT_EQ(own[0].output, golden[0].output);
+  for (size_t t = 1; t < 5; ++t) EXPECT_LT(own[t].read_tokens, 100u);
+  for (Turn& t : i.turns) t.answers = {"nothing of the kind at all"};
+  EXPECT_EQ(outputs(run(i, AskMode::kOwnTurns)), outputs(own));
+  const auto misled = run(i, AskMode::kMultiTurn);
+  EXPECT_GT(misled[1].read_tokens, golden[1].read_tokens) << "these are read";
+}
+
+TEST(RunInstance, OwnAnswersAreWrittenWhereOnlyTheChoiceIsJudged) {
+  RunOptions options;
+  options.mode = AskMode::kOwnTurns;
+  options.generate = false;
+  const auto results =
+      run_instance(make_subject(*bundled(), "store=f32"), facts_instance(0), options);
+  ASSERT_EQ(results.size(), 5u);
+  EXPECT_TRUE(results[4].generated);
+}
+
 TEST(RunInstance, FitsTheContextItWasMeasuredFor) {
   const Instance i = facts_instance(0, 4096);
   EXPECT_EQ(bundled()->context(), 4096u);
   EXPECT_EQ(run(i, AskMode::kMultiTurn).size(), 5u);
+}
+
+TEST(RunInstance, LeavesRoomForEveryOwnAnswer) {
+  const Instance golden = facts_instance(0, 1024), own = facts_instance(0, 1024, true);
+  const auto tokens = [](const Instance& i) {
+    return question_prompt(*bundled(), i, 4, AskMode::kMultiTurn).size();
+  };
+  size_t most = 0;
+  for (const Turn& t : own.turns) most += t.max_new;
+  EXPECT_LE(tokens(own) + most, 1024u);
+  EXPECT_GT(tokens(golden) + most, 1024u);
+  EXPECT_EQ(own.turns[3].input, golden.turns[3].input);
+  Instance cut = golden;
+  EXPECT_EQ(cut_middle(*bundled(), cut, 1024), 0u);
+  EXPECT_GT(cut_middle(*bundled(), cut, 1024, AskMode::kOwnTurns), 0u);
+  EXPECT_LE(tokens(cut) + most, 1024u);
 }
 
 std::vector<ResultLine> lines_of(const std::string& policy, int sessions, int right) {

@@ -214,7 +214,7 @@ std::string turn_table(const Report& report) {
     turns = std::max(turns, sum.size());
     all.push_back(sum);
   }
-  if (turns < 2 || report.policies[0].mode != "multi-turn") return "";
+  if (turns < 2 || !report.policies[0].mode.starts_with("multi-turn")) return "";
   std::vector<Head> heads = {{"policy", "", false}};
   std::vector<std::string> names;
   for (size_t t = 0; t < turns; ++t) names.push_back(fmt::format("turn {}", t + 1));

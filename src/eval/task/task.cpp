@@ -97,7 +97,9 @@ double Draw::stratified_depth(Random& random) const {
 size_t answer_tokens(const Draw& draw) { return std::min(draw.task->max_new, draw.length / 4); }
 
 size_t session_tokens(const Draw& draw, const Instance& instance) {
-  return draw.meter->tokens(session_text(instance)) + draw.meter->frame + answer_tokens(draw);
+  const size_t answers = draw.own_answers ? std::max<size_t>(1, instance.turns.size()) : 1;
+  return draw.meter->tokens(session_text(instance)) + draw.meter->frame +
+         answers * answer_tokens(draw);
 }
 
 Instance fit(const Draw& draw, FunctionRef<Instance(size_t units, size_t fill)> render) {

@@ -38,6 +38,7 @@ struct Draw {
   size_t length = 4096;
   size_t index = 0, instances = 1;  // this one's place among all of the task and length
   size_t turns = 5;                 // of tasks with several
+  bool own_answers = false;  // there is room for the most tokens of every answer, not of the last
 
   Random facts() const;
   Random haystack() const;
@@ -69,7 +70,8 @@ Instance make_instance(const Draw& draw);
 // Tokens of an answer that the task allows at a length: its own number, at most a quarter.
 size_t answer_tokens(const Draw& draw);
 // Tokens of the whole session: instruction, context, every question with its gold answer, and the
-// longest answer allowed for the last. With one turn this is RULER's rule.
+// longest answer allowed for the last, or, with own_answers, for each. With one turn this is
+// RULER's rule.
 size_t session_tokens(const Draw& draw, const Instance& instance);
 
 // The largest instance that fits, between 97 and 100 % of the length where the units allow it.
