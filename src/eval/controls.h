@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "eval/attention_output.h"
 #include "eval/instance.h"
 #include "kv/policy.h"
 
@@ -37,8 +38,14 @@ struct Marks {
   struct Step {
     kv::Runs runs;               // of all query heads of the group
     std::vector<float> weights;  // of every stored key, mean over the group
+    std::vector<float> queries;  // [group][head_dim]
+    // Over what each query head reads, with the queries of `reference`'s step.
+    std::vector<AttentionOutput> outputs;
+    ScoreShape shape;
   };
   bool record = false;
+  // Whose queries `outputs` answer: it took the same step before. Null: those of this one.
+  const Marks* reference = nullptr;
   std::vector<Step> steps;
 };
 

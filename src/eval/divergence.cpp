@@ -5,12 +5,11 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "eval/lockstep.h"
 
 namespace fathom::eval {
 namespace {
 
-using engine::Engine;
-using engine::Outputs;
 using engine::TokenId;
 
 // ln of the sum of e^logit.
@@ -77,110 +76,10 @@ void compare_values(std::span<const float> p, std::span<const float> q,
   }
 }
 
-// The two engines' caches over one window.
-class Lockstep {
- public:
-  Lockstep(const Subject& reference, const Subject& other)
-      : subjects_{&reference, &other},
-        runners_{&reference.engine->runner(), &other.engine->runner()},
-        caches_{runners_[0]->new_cache(), runners_[1]->new_cache()},
-        vocab_(runners_[0]->config().vocab) {}
-
-  void read(std::span<const TokenId> tokens) {
-    if (tokens.empty()) return;
-    for (size_t i = 0; i < 2; ++i) runners_[i]->read(caches_[i], tokens);
-  }
-
-  // Behind a prompt, without another decision of KEEP.
-  void append(std::span<const TokenId> tokens) {
-    for (size_t i = 0; i < 2; ++i) {
-      const size_t most = runners_[i]->policy().fetch ? 1 : runners_[i]->options().batch_tokens;
-      for (size_t at = 0; at < tokens.size(); at += most) {
-        const engine::StepPart part{&caches_[i],
-                                    tokens.subspan(at, std::min(most, tokens.size() - at))};
-        runners_[i]->step({&part, 1});
-      }
-    }
-  }
-
-  // Reads tokens in one step; each predicts the one at the same place of `next`.
-  void score(std::span<const TokenId> tokens, std::span<const TokenId> next,
-             std::vector<TokenDivergence>& out) {
-    std::span<const float> logits[2];
-    for (size_t i = 0; i < 2; ++i) {
-      const engine::StepPart part{&caches_[i], tokens, Outputs::kAll};
-      logits[i] = runners_[i]->step({&part, 1});
-    }
-    const size_t first = out.size();
-    out.resize(first + tokens.size());
-    runners_[0]->threads().run(tokens.size(), [&](size_t t, int) {
-      out[first + t] = compare_logits(logits[0].subspan(t * vocab_, vocab_),
-                                      logits[1].subspan(t * vocab_, vocab_), next[t]);
-    });
-  }
-
-  // What follows is written down for recall(). Places in the text are taken now: KEEP may leave out
-  // tokens at the step's end, before what was read is looked at.
-  void record(bool on) {
-    for (const Subject* s : subjects_) s->marks->record = on;
-    places_.clear();
-    if (!on) return;
-    const kv::SequenceCache& cache = caches_[1];
-    const kv::CacheShape& shape = cache.shape();
-    for (size_t i = 0; i < shape.layers * shape.kv_heads; ++i) {
-      const kv::HeadCache& head = cache.head(i / shape.kv_heads, i % shape.kv_heads);
-      std::vector<size_t>& list = places_.emplace_back();
-      for (size_t t = 0; t < head.length(); ++t) {
-        list.push_back(static_cast<size_t>(cache.text_place(head.position(t))));
-      }
-      list.push_back(caches_[0].length());  // the step's token
-    }
-  }
-
-  // Of the last step; nothing where the reference was not watched.
-  std::optional<double> recall() const {
-    const model::Config& config = runners_[0]->config();
-    double sum = 0;
-    size_t heads = 0;
-    for (size_t l = 0; l < config.layers; ++l) {
-      if (config.windowed(l)) continue;
-      for (size_t h = 0; h < config.kv_heads; ++h) {
-        const std::vector<float>& weights = step(0, l, h).weights;
-        if (weights.empty()) return std::nullopt;
-        const std::vector<size_t>& places = places_[l * config.kv_heads + h];
-        for (const kv::Run& run : step(1, l, h).runs) {
-          for (int32_t i = run.first; i < run.end; ++i) {
-            sum += weights[places[static_cast<size_t>(i)]];
-          }
-        }
-        ++heads;
-      }
-    }
-    return heads > 0 ? std::optional(sum / double(heads)) : std::nullopt;
-  }
-
-  // As many tokens as 64 MiB of logits hold.
-  size_t step_tokens() const {
-    const size_t batch =
-        std::min(runners_[0]->options().batch_tokens, runners_[1]->options().batch_tokens);
-    return std::max<size_t>(1, std::min(batch, (size_t{16} << 20) / vocab_));
-  }
-
- private:
-  const Marks::Step& step(size_t which, size_t layer, size_t head) const {
-    return subjects_[which]->marks->steps[layer * runners_[0]->config().kv_heads + head];
-  }
-
-  const Subject* subjects_[2];
-  engine::Runner* runners_[2];
-  kv::SequenceCache caches_[2];
-  size_t vocab_;
-  std::vector<std::vector<size_t>> places_;  // [layer][kv head] of the other's stored tokens
-};
-
 struct WindowScores {
   std::vector<TokenDivergence> tokens;
   std::vector<double> recalls;
+  AttentionLosses losses;
 };
 
 constexpr size_t kRecallEvery = 7;  // steps; shares no factor with the intervals of policies
@@ -209,7 +108,7 @@ WindowScores score_window(const Subject& reference, const Subject& other, const 
     pair.record(recorded);
     pair.score(tokens.subspan(at, n), tokens.subspan(at + 1, n), out.tokens);
     if (recorded) {
-      if (const auto recall = pair.recall()) out.recalls.push_back(*recall);
+      if (const auto recall = pair.recall(out.losses)) out.recalls.push_back(*recall);
     }
     at += n;
   }
@@ -222,14 +121,6 @@ double mean_of(const std::vector<TokenDivergence>& tokens, Value value) {
   double sum = 0;
   for (const TokenDivergence& t : tokens) sum += value(t);
   return sum / double(tokens.size());
-}
-
-// Between two values linearly.
-double quantile(const std::vector<double>& sorted, double q) {
-  const double at = q * double(sorted.size() - 1);
-  const size_t below = std::min(static_cast<size_t>(at), sorted.size() - 1);
-  const size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (at - double(below)) * (sorted[above] - sorted[below]);
 }
 
 }  // namespace
@@ -309,6 +200,7 @@ Divergence measure_divergence(const Subject& reference, const Subject& other,
                               const Progress& progress) {
   std::vector<double> kl, top, top10, difference, nll, delta, logits, recall;  // of windows
   std::vector<TokenDivergence> all;
+  AttentionLosses losses;
   using T = const TokenDivergence&;
   for (const ForcedText& window : windows) {
     check(window, options);
@@ -326,6 +218,7 @@ Divergence measure_divergence(const Subject& reference, const Subject& other,
       recall.push_back(sum / double(w.recalls.size()));
     }
     all.insert(all.end(), w.tokens.begin(), w.tokens.end());
+    losses.add(w.losses);
     if (!report(progress, {"comparing", kl.size(), windows.size(), "windows"})) break;
   }
   Divergence out;
@@ -340,6 +233,8 @@ Divergence measure_divergence(const Subject& reference, const Subject& other,
   out.logit_error = bootstrap_mean(logits);
   out.reference_perplexity = std::exp(out.nll.value - out.nll_difference.value);
   if (!recall.empty()) out.mass_recall = bootstrap_mean(recall);
+  if (!losses.empty()) out.attention = losses.all();
+  out.heads = losses.heads();
   add_token_figures(all, out);
   return out;
 }

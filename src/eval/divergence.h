@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "eval/attention_output.h"
 #include "eval/controls.h"
 #include "eval/statistics.h"
 
@@ -74,6 +75,11 @@ struct Divergence {
   // other reads, mean over heads, layers without a window and every seventh scored step. Not of
   // kPrefill.
   std::optional<Estimate> mass_recall;
+  // Of the same steps: what attention gives the reference's queries over what the other reads and
+  // holds, beside what it gives them over the reference's cache. The other chose with queries of
+  // its own, and its cache is what its own run wrote.
+  std::optional<AttentionLoss> attention;
+  std::vector<HeadLoss> heads;  // by kv head
 
   double perplexity() const;
 };

@@ -22,7 +22,45 @@ Estimate read_estimate(const file::JsonView& object, const char* key) {
 }
 
 // What a line holds; older ones are measured again.
-constexpr int64_t kForm = 2;
+constexpr int64_t kForm = 3;
+
+Json loss_json(const AttentionLoss& l) {
+  return {{"output_error_median", l.error_median},
+          {"output_error_p95", l.error_p95},
+          {"log_sum_gap", l.lse_gap},
+          {"mass_recall", l.mass}};
+}
+
+AttentionLoss read_loss(const file::JsonView& object) {
+  const auto number = [&](const char* key) { return object.require(key).as_number(); };
+  return {number("output_error_median"), number("output_error_p95"), number("log_sum_gap"),
+          number("mass_recall")};
+}
+
+Json heads_json(const std::vector<HeadLoss>& heads) {
+  Json out = Json::array();
+  for (const HeadLoss& h : heads) {
+    Json one = {{"layer", h.layer}, {"kv_head", h.kv_head}};
+    one.update(loss_json(h.loss));
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+constexpr size_t kMostHeads = 1 << 16;  // a page could show no more
+
+// Layers and heads are checked: pictures have a place for each.
+void read_heads(const file::JsonView& list, std::vector<HeadLoss>& out) {
+  for (size_t i = 0; i < list.size(); ++i) {
+    const file::JsonView h = list.element(i);
+    const HeadLoss head{size_of(h, "layer"), size_of(h, "kv_head"), read_loss(h)};
+    if (head.layer >= kMostHeads || head.kv_head >= kMostHeads) {
+      throw bad_file(h.source(), "layer {}, kv head {}: no model has so many", head.layer,
+                     head.kv_head);
+    }
+    out.push_back(head);
+  }
+}
 
 std::vector<double> numbers_of(const file::JsonView& object, const char* key, size_t count) {
   const file::JsonView list = object.require(key);
@@ -70,6 +108,10 @@ std::string prose_line(const ProseLine& l) {
                {"ln_p_rms", d.log_p_rms},
                {"reference_perplexity", d.reference_perplexity}};
   if (d.mass_recall) json["attention_mass_recall"] = estimate(*d.mass_recall);
+  if (d.attention) {
+    json["attention"] = loss_json(*d.attention);
+    json["attention"]["heads"] = heads_json(d.heads);
+  }
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -115,6 +157,10 @@ std::vector<ProseLine> parse_prose(std::string_view text, const std::string& sou
     d.reference_perplexity = object.require("reference_perplexity").as_number();
     if (object.find("attention_mass_recall")) {
       d.mass_recall = read_estimate(object, "attention_mass_recall");
+    }
+    if (const auto attention = object.find("attention")) {
+      d.attention = read_loss(*attention);
+      read_heads(attention->require("heads"), d.heads);
     }
   });
   return out;

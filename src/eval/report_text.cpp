@@ -212,6 +212,35 @@ std::string token_text(std::span<const ProseLine> prose) {
          "change of the true token's probability; logits: relative error\n";
 }
 
+// What attention gives the reference's queries over what the other reads and holds.
+std::string attention_text(std::span<const ProseLine> prose) {
+  std::string rows, policy;
+  for (const ProseLine& l : prose) {
+    if (!l.result.attention) continue;
+    if (l.policy != policy) rows += short_line(l.policy) + "\n";
+    policy = l.policy;
+    const AttentionLoss& a = *l.result.attention;
+    rows += fmt::format("  {:<7.7} {:>7} {:<7} {:>7.1f}% {:>7.2f}% {:>7.2f}% {:>+9.4f}", l.text,
+                        l.length, l.positions, 100 * a.mass, 100 * a.error_median,
+                        100 * a.error_p95, a.lse_gap);
+    const HeadLoss* worst = nullptr;
+    for (const HeadLoss& h : l.result.heads) {
+      if (!worst || h.loss.error_median > worst->loss.error_median) worst = &h;
+    }
+    if (worst) {
+      rows += fmt::format(" {:>7.2f}% layer {} kv head {}", 100 * worst->loss.error_median,
+                          worst->layer, worst->kv_head);
+    }
+    rows += "\n";
+  }
+  if (rows.empty()) return "";
+  return fmt::format("\n{:<9} {:>7} {:<7} {:>8} {:>8} {:>8} {:>9} {:>8}\n", "text", "tokens", "set",
+                     "mass", "output", "95%", "ln-sum", "worst") +
+         rows +
+         "output: error of attention's output to the reference's queries, each layer by itself: "
+         "median, 95 %; ln-sum: difference of ln-sum-exp; worst: the highest median of a head\n";
+}
+
 }  // namespace
 
 std::string prose_text(std::span<const ProseLine> prose) {
@@ -233,7 +262,7 @@ std::string prose_text(std::span<const ProseLine> prose) {
         d.reference_perplexity,
         d.mass_recall ? fmt::format("{:.1f}%", 100 * d.mass_recall->value) : "-");
   }
-  return out + token_text(prose);
+  return out + token_text(prose) + attention_text(prose);
 }
 
 // Of policies that were asked no questions.

@@ -48,16 +48,16 @@ std::vector<double> means(std::span<const SessionScores> sessions) {
   return out;
 }
 
-// Linear interpolation between order statistics.
-double quantile(const std::vector<double>& sorted, double q) {
-  const double at = q * double(sorted.size() - 1);
-  const size_t low = static_cast<size_t>(at), high = std::min(low + 1, sorted.size() - 1);
-  return sorted[low] + (at - double(low)) * (sorted[high] - sorted[low]);
-}
-
 double normal_cdf(double z) { return 0.5 * std::erfc(-z / std::sqrt(2.0)); }
 
 }  // namespace
+
+double quantile(std::span<const double> sorted, double q) {
+  const double at = q * double(sorted.size() - 1);
+  const size_t low = std::min(static_cast<size_t>(at), sorted.size() - 1);
+  const size_t high = std::min(low + 1, sorted.size() - 1);
+  return sorted[low] + (at - double(low)) * (sorted[high] - sorted[low]);
+}
 
 Interval wilson(double successes, double trials) {
   if (trials <= 0) return {0, 1};

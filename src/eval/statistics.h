@@ -34,6 +34,9 @@ Interval wilson(double successes, double trials);
 // REQUIRES: scores are 0 or 1.
 double design_effect(std::span<const SessionScores> sessions);
 
+// Between two values linearly. REQUIRES: sorted, not empty; q in [0, 1].
+double quantile(std::span<const double> sorted, double q);
+
 struct Bootstrap {
   size_t resamples = 2000;
   uint64_t seed = 20240917;

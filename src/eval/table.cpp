@@ -229,6 +229,22 @@ std::string token_rows(const Report& report, size_t length) {
   return head + " logits | most | ln p |\n" + rule + "---:|---:|---:|\n" + out + "\n";
 }
 
+// What attention loses, a row a policy, set of positions and text.
+std::string attention_rows(const Report& report, size_t length) {
+  std::string out;
+  for (const ProseLine& l : report.prose) {
+    if (l.length != length || !l.result.attention) continue;
+    const AttentionLoss& a = *l.result.attention;
+    out += fmt::format("| `{}` | {} | {} | {:.1f}% | {:.2f}% | {:.2f}% | {:+.4f} |\n",
+                       in_cell(short_line(l.policy)), l.positions, in_cell(l.text), 100 * a.mass,
+                       100 * a.error_median, 100 * a.error_p95, a.lse_gap);
+  }
+  if (out.empty()) return "";
+  return "### attention\n\n| policy | positions | text | mass | output error | 95% | ln-sum-exp |\n"
+         "|---|---|---|---:|---:|---:|---:|\n" +
+         out + "\n";
+}
+
 std::string text_of(const nlohmann::ordered_json& run, const char* key) {
   const auto it = run.find(key);
   return it != run.end() && it->is_string() ? in_cell(it->get<std::string>()) : "";
@@ -271,7 +287,7 @@ std::string report_table(const Report& report, const nlohmann::ordered_json& run
     for (const char* family : {"dense", "prefill", "keep", "store", "fetch", "mixed", "control"}) {
       out += table_rows(rows, columns, family);
     }
-    out += token_rows(report, length);
+    out += token_rows(report, length) + attention_rows(report, length);
   }
   return out;
 }

@@ -11,8 +11,10 @@
 //            token: on text while it is read, while it is decoded, and on right answers
 //   right    answers to the tasks that count, with a 95 % interval; then by the depth of the fact
 //
-// Where predictions were compared, a last table has what single tokens do: quantiles of KL and of
-// the true token's change of probability (dp, in points), and how far logits move.
+// Where predictions were compared, another table has what single tokens do: quantiles of KL and of
+// the true token's change of probability (dp, in points), and how far logits move; and one what
+// attention gives the reference's queries: weights on what is read, error of the output, difference
+// of ln-sum-exp.
 #pragma once
 
 #include <nlohmann/json.hpp>

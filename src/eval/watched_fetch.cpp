@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kv/attention_rows.h"
 #include "kv/fetch/runs.h"
 #include "kv/vector.h"
 
@@ -42,6 +43,8 @@ class WatchedIndex final : public kv::FetchIndex {
     } else if (call == kv::FetchCall::kUpdate) {
       keys_.reads(tokens, out);
     }
+    if (call != kv::FetchCall::kSelect || !marks_->record) return;
+    out.k = out.v = kv::all_of(tokens);  // for note()
   }
   void update(const HeadView& head) override {
     if (inner_) inner_->update(head);
@@ -77,12 +80,29 @@ class WatchedIndex final : public kv::FetchIndex {
         }
       }
     }
-    if (!marks_->record || at >= marks_->steps.size()) return;
+    if (marks_->record && at < marks_->steps.size()) record(head, query, runs, at);
+  }
+
+  void record(const HeadView& head, const QueryView& query, std::span<const Runs> runs, size_t at) {
     Marks::Step& step = marks_->steps[at];
     step.runs.clear();
     for (const Runs& r : runs) step.runs.insert(step.runs.end(), r.begin(), r.end());
     kv::sort_runs(step.runs);
     if (!inner_) step.weights = keys_.weights(head, query);
+    step.shape = {head.scale, head.soft_cap};
+    step.queries.clear();
+    for (size_t g = 0; g < query.group; ++g) {
+      const float* q = query.row(0, g, head.head_dim);
+      step.queries.insert(step.queries.end(), q, q + head.head_dim);
+    }
+    const std::vector<float>& asked =
+        marks_->reference ? marks_->reference->steps[at].queries : step.queries;
+    step.outputs.clear();
+    if (asked.size() != step.queries.size()) return;  // the reference was not watched
+    for (size_t g = 0; g < query.group; ++g) {
+      const Runs& read = runs[runs.size() == query.group ? g : 0];
+      step.outputs.push_back(attend_to(head, asked.data() + g * head.head_dim, read));
+    }
   }
 
   std::unique_ptr<kv::FetchIndex> inner_;
@@ -111,6 +131,7 @@ std::vector<float> KeyCopy::weights(const HeadView& head, const QueryView& query
     for (size_t i = 0; i < head.tokens; ++i) {
       logits[i] = head.scale * kv::dot(q, keys_.data() + i * head.head_dim, head.head_dim);
     }
+    kv::cap_scores(head, logits);
     const float top = *std::max_element(logits.begin(), logits.end());
     double sum = 0;
     for (float& l : logits) sum += l = std::exp(l - top);

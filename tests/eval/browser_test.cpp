@@ -70,7 +70,8 @@ addEventListener('load', () => {
   const seen = {};
   for (const s of ['.card', '#frontier .chart svg', '#frontier .pt', '#policies table',
                    '#policies .mark', '#depths svg', '#depths .run', '#depths table', '#questions table',
-                   '#needles .map svg', '#tasks table', '#predictions table', '#checks table',
+                   '#needles .map svg', '#tasks table', '#predictions table',
+                   '#attention .map svg', '#attention table', '#checks table',
                    '#methods', '#how']) seen[s] = size(s);
   const head = document.querySelectorAll('#policies th.s')[1];
   const column = () => [...document.querySelectorAll('#policies tbody tr')].map(

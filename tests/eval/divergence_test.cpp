@@ -113,6 +113,11 @@ TEST(Divergence, OfDenseFromDenseIsExactlyNothing) {
     EXPECT_EQ(d.nll_difference.value, 0);
     EXPECT_EQ(d.logit_error.value, 0);
     EXPECT_EQ(d.delta_ps, std::vector<double>(std::size(kDeltaQuantiles), 0.0));
+    EXPECT_EQ(d.attention.has_value(), set == PositionSet::kDecode);
+    for (const HeadLoss& h : d.heads) {
+      EXPECT_EQ(h.loss.error_p95, 0);
+      EXPECT_EQ(h.loss.lse_gap, 0);
+    }
     EXPECT_GT(d.reference_perplexity, 1.5);
     EXPECT_EQ(d.perplexity(), std::exp(d.nll.value));
   }
@@ -172,6 +177,29 @@ TEST(Divergence, OraclesRecallMoreAttentionThanLots) {
   EXPECT_GT(lots, 0.1);
 }
 
+// With the reference's queries: where keys are the same, what ln-sum-exp lacks is the mass that is
+// not read.
+TEST(Divergence, AttentionLosesWhatIsNotRead) {
+  const model::Config& c = bundled().model().config();
+  for (const char* line :
+       {"store=f32 fetch=random(budget=256)", "store=f32 keep=tova(budget=64)"}) {
+    const Divergence d = diverge("store=f32", line, PositionSet::kDecode, 1000);
+    ASSERT_EQ(d.heads.size(), c.layers * c.kv_heads);
+    for (const HeadLoss& h : d.heads) {
+      if (h.layer > 0) continue;  // further up the keys of decoded tokens differ
+      // The mean of logarithms is below the logarithm of the mean.
+      EXPECT_LE(h.loss.lse_gap, std::log(h.loss.mass) + 1e-5) << line;
+      EXPECT_LT(h.loss.lse_gap, -0.01) << line;
+      EXPECT_GT(h.loss.error_p95, h.loss.error_median) << line;
+    }
+    EXPECT_GT(d.attention->error_median, 0.01) << line;
+    EXPECT_NEAR(d.attention->mass, d.mass_recall->value, 1e-9) << line;
+  }
+  const Divergence stored = diverge("store=f32", "store=k4v4", PositionSet::kDecode);
+  EXPECT_GT(stored.attention->error_median, 1e-3) << "what codes lose shows with no key missed";
+  EXPECT_NEAR(stored.attention->mass, 1, 1e-5);
+}
+
 // KEEP lets tokens go between the step that read them and the look at what was read.
 TEST(Divergence, RecallsWhatWasReadBeforeTokensWereLeftOut) {
   for (const char* line :
@@ -223,17 +251,22 @@ TEST(Prose, LinesAreReadAsTheyAreWritten) {
   l.result.mass_recall = Estimate{0.5, {0.4, 0.6}};
   l.result.delta_ps.assign(std::size(kDeltaQuantiles), -0.125);
   l.result.logit_error = {0.25, {0.2, 0.3}};
+  l.result.attention = AttentionLoss{0.125, 0.5, -0.25, 0.75};
+  l.result.heads = {{3, 1, {0.25, 0.75, -0.5, 0.625}}};
   const std::string line = prose_line(l);
   EXPECT_EQ(prose_line(parse_prose(line, "x").at(0)), line);
   l.result.delta_ps.pop_back();
   EXPECT_THROW(parse_prose(prose_line(l), "x"), Error);
+  l.result.delta_ps.push_back(0);
+  l.result.heads[0].layer = size_t{1} << 40;
+  EXPECT_THROW(parse_prose(prose_line(l), "x"), Error) << "no model has so many layers";
 }
 
 TEST(Prose, OlderLinesAreCountedNotRead) {
   size_t older = 0;
   EXPECT_TRUE(parse_prose("{\"policy\":\"p\",\"kl_p99\":1}\n", "x", &older).empty());
   EXPECT_EQ(older, 1u);
-  EXPECT_THROW(parse_prose("{\"form\":2,\"policy\":\"p\"}\n", "x"), Error)
+  EXPECT_THROW(parse_prose("{\"form\":3,\"policy\":\"p\"}\n", "x"), Error)
       << "of today, and broken";
 }
 

@@ -64,7 +64,7 @@ TEST(ReportPage, IsWellFormedAndSelfContained) {
   }
   EXPECT_THAT(page, HasSubstr("prefers-color-scheme: dark"));
   for (const char* id : {"frontier", "policies", "depths", "needles", "tasks", "predictions",
-                         "checks", "methods", "how"}) {
+                         "attention", "checks", "methods", "how"}) {
     EXPECT_THAT(page, HasSubstr(fmt::format("<section id=\"{}\">", id)));
   }
 }
@@ -74,6 +74,9 @@ TEST(ReportPage, ShowsWhatIsThere) {
   const std::string page = report_page(made_report(), {});
   EXPECT_THAT(page, HasSubstr("keep=snapkv(budget=64)"));
   EXPECT_THAT(page, HasSubstr("1 tasks and lengths that this model cannot do"));
+  EXPECT_THAT(page,
+              HasSubstr("layer 1, kv head 1: output error 90.0 % (95 % of queries: 200.0 %)"));
+  EXPECT_THAT(page, HasSubstr("90.0 <small>layer 1, kv head 1</small>"));
 }
 
 TEST(Report, RanksOnlyWhatTheFirstPolicyCanDo) {

@@ -122,12 +122,14 @@ TEST(Table, ShowsWhatSingleTokensDo) {
   d.kl_max = 2;
   d.delta_ps = {-0.5, -0.25, -0.1, -0.01, 0, 0.01, 0.1, 0.2, 0.3};
   d.logit_error.value = 0.125;
+  d.attention = AttentionLoss{0.125, 0.5, -0.25, 0.75};
   const std::string table = report_table(make_report({{}, prose, {}}), {});
   EXPECT_THAT(table, HasSubstr("| KL 50% | 90% | 99% | 99.9% | most | wavering |"));
   EXPECT_THAT(table,
               HasSubstr("| decode | one | 0.01 | 0.02 | 0.5 | 1.5 | 2 | 75.0% | +0.00 | 0.00 | "
                         "-50.00 | -25.00 | -10.00 | -1.00 | +0.00 | +1.00 | +10.00 | +20.00 | "
                         "+30.00 | 12.50% |"));
+  EXPECT_THAT(table, HasSubstr("| decode | one | 75.0% | 12.50% | 50.00% | -0.2500 |"));
 }
 
 TEST(ShortLines, ShowWhatTellsThemApart) {

@@ -37,7 +37,8 @@ std::string report_page(const Report& report, const nlohmann::ordered_json& run)
   out += header(report, run) + html::frontier_charts(report) + html::policy_table(report) +
          html::depth_tables(report) + html::question_table(report) + html::needle_maps(report) +
          html::task_tables(report) + html::turn_table(report) + html::prose_tables(report) +
-         html::check_table(report) + html::account_pictures(report) + html::descriptions(report) +
+         html::attention_section(report) + html::check_table(report) +
+         html::account_pictures(report) + html::descriptions(report) +
          html::provenance(report, run);
   out += "<footer>Written by fathom eval. This page loads nothing.</footer>\n";
   out += fmt::format("</main>\n<script>{}</script>\n</body>\n</html>\n", html::script());

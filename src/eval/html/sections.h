@@ -26,6 +26,7 @@ std::string task_tables(const Report& report);
 std::string needle_maps(const Report& report);
 std::string turn_table(const Report& report);
 std::string prose_tables(const Report& report);
+std::string attention_section(const Report& report);
 std::string check_table(const Report& report);
 std::string account_pictures(const Report& report);
 std::string descriptions(const Report& report);
