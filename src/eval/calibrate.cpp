@@ -100,7 +100,9 @@ class Trials {
                   .head_dim = head_.head_dim,
                   .tokens = head_.tokens,
                   .k = keys_.data(),
-                  .scale = head_.scale};
+                  .scale = head_.scale,
+                  .soft_cap = head_.soft_cap,
+                  .window = head_.window};
     view_.queries = {
         .group = 1, .tokens = head_.tokens, .first = 0, .stride = head_.q_stride, .q = head_.q};
     view_.prompt = head_.tokens;

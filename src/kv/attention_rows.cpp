@@ -1,7 +1,6 @@
 #include "kv/attention_rows.h"
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "kernel/kernels.h"
@@ -28,7 +27,14 @@ size_t tokens_behind(const HeadView& head, size_t position) {
 
 void cap_scores(const HeadView& head, std::span<float> scores) {
   if (head.soft_cap == 0) return;
-  for (float& s : scores) s = head.soft_cap * std::tanh(s / head.soft_cap);
+  kernel::default_kernels().elementwise.soft_cap(scores.data(), scores.size(), head.soft_cap);
+}
+
+void attention_weights(const HeadView& head, size_t position, std::span<float> scores) {
+  const size_t behind = std::min(tokens_behind(head, position), scores.size());
+  std::fill_n(scores.begin(), behind, 0.0f);
+  cap_scores(head, scores.subspan(behind));
+  softmax(scores.subspan(behind));
 }
 
 void key_scores(const HeadView& head, const float* q, size_t first, std::span<float> out) {
@@ -62,12 +68,9 @@ void for_each_weights_row(const HeadView& head, const QueryView& queries, Weight
     }
     for (size_t i = 0; i < count * group; ++i) {
       const size_t query = i / group, g = i % group;
-      const size_t visible = tokens_up_to(head, queries.first + first + query);
-      const size_t behind = tokens_behind(head, queries.first + first + query);
-      const std::span<float> w(weights.data() + (g * kRows + query) * n, visible);
-      std::fill_n(w.begin(), behind, 0.0f);
-      cap_scores(head, w.subspan(behind));
-      softmax(w.subspan(behind));
+      const size_t at = queries.first + first + query;
+      const std::span<float> w(weights.data() + (g * kRows + query) * n, tokens_up_to(head, at));
+      attention_weights(head, at, w);
       row(g, first + query, w);
     }
   }

@@ -31,5 +31,8 @@ size_t tokens_behind(const HeadView& head, size_t position);
 
 // Caps scaled scores as the head's attention does.
 void cap_scores(const HeadView& head, std::span<float> scores);
+// Scaled scores of the first stored tokens become the weights of a query at `position`: capped, 0
+// before the head's window.
+void attention_weights(const HeadView& head, size_t position, std::span<float> scores);
 
 }  // namespace fathom::kv

@@ -46,8 +46,22 @@ void add_keys(std::span<const PageView> pages, int32_t begin, int32_t end,
   }
 }
 
-// Tiles of a row's pages that dense attention would visit for queries up to `last`.
-double causal_pages(size_t last) { return static_cast<double>(last / kPageTokens + 1); }
+// The first key, at a page's border, that dense attention computes for queries from `first` on.
+size_t first_computed(const AttendLayer& layer, size_t first) {
+  const size_t window = static_cast<size_t>(layer.window);
+  const size_t oldest = window > 0 && first + 1 > window ? first + 1 - window : 0;
+  return oldest / kPageTokens * kPageTokens;
+}
+
+// Pages of a list that are computed for queries that see nothing before `begin`.
+double computed_pages(const RowList& list, size_t begin) {
+  const auto from = [](const std::vector<int32_t>& keys, int32_t first) {
+    return static_cast<double>(keys.end() - std::lower_bound(keys.begin(), keys.end(), first));
+  };
+  const int32_t first = as_index(begin);
+  return from(list.pieces, first - as_index(kPageTokens) + 1) +
+         from(list.columns, first) / kPageTokens;
+}
 
 }  // namespace
 
@@ -69,7 +83,7 @@ void SparsePrefill::run(const PrefillPolicy& policy, const AttendLayer& layer,
   for (size_t head = 0; head < layer.heads;) {
     const size_t end = plan_gathering(layer, sequence, head);
     gather_columns(layer, sequence);
-    plan_tiles(sequence, policy.query_block(), head, end);
+    plan_tiles(layer, sequence, policy.query_block(), {head, end});
     if (Ledger* ledger = sequence.cache->ledger()) {
       const size_t start = sequence.cache->length() - sequence.tokens;
       for (const Tile& tile : tiles_) record(*ledger, layer, tile, start);
@@ -129,6 +143,8 @@ void SparsePrefill::select_head(const PrefillPolicy& policy, const AttendLayer& 
   view.head.tokens = head.length();
   view.head.k = w.keys.data();
   view.head.scale = layer.scale;
+  view.head.soft_cap = layer.soft_cap;
+  view.head.window = layer.window;
   view.head.rounds = head.codec().format() == kernel::KvFormat::kBF16;
   view.prompt = sequence.prompt;
   view.queries.group = group;
@@ -191,21 +207,21 @@ void SparsePrefill::gather_columns(const AttendLayer& layer, const SequenceRows&
 }
 
 // Late tiles read most, so they come first.
-void SparsePrefill::plan_tiles(const SequenceRows& sequence, size_t query_block, size_t first_head,
-                               size_t end_head) {
+void SparsePrefill::plan_tiles(const AttendLayer& layer, const SequenceRows& sequence,
+                               size_t query_block, const HeadRange& heads) {
   tiles_.clear();
   const size_t tokens = sequence.cache->length(), start = tokens - sequence.tokens;
   for (size_t end = tokens; end > start;) {
     const size_t first = std::max(start, (end - 1) / kTileTokens * kTileTokens);
     const size_t block = first / query_block - start / query_block;
-    for (size_t head = first_head; head < end_head; ++head) {
+    const size_t begin = first_computed(layer, first);
+    const double causal = static_cast<double>(ceil_div(end - begin, kPageTokens));
+    for (size_t head = heads.first; head < heads.end; ++head) {
       const RowList& list = lists_[head * blocks_ + block];
       tiles_.push_back({head, first - start, end - first, &list, nullptr, 0});
-      const double pages = static_cast<double>(list.pieces.size()) +
-                           static_cast<double>(list.columns.size()) / kPageTokens;
       const double rows = static_cast<double>(end - first) * kPageTokens;
-      account_.visited += rows * std::min(pages, causal_pages(end - 1));
-      account_.causal += rows * causal_pages(end - 1);
+      account_.visited += rows * std::min(computed_pages(list, begin), causal);
+      account_.causal += rows * causal;
       if (list.columns.empty()) continue;
       for (const Gathered& g : gathering_) {
         if (g.head != head || block < g.set->begin || block >= g.set->end) continue;
@@ -221,9 +237,7 @@ void SparsePrefill::plan_tiles(const SequenceRows& sequence, size_t query_block,
 void SparsePrefill::record(Ledger& ledger, const AttendLayer& layer, const Tile& tile,
                            size_t start) const {
   const size_t first = start + tile.first, last = first + tile.rows - 1;
-  const size_t window = static_cast<size_t>(layer.window);
-  const size_t oldest = window > 0 && first + 1 > window ? first + 1 - window : 0;
-  const size_t begin = oldest / kPageTokens * kPageTokens;
+  const size_t begin = first_computed(layer, first);
   const size_t end = (last / kPageTokens + 1) * kPageTokens;
   const Ledger::Tile queries{last, tile.rows};
   ledger.add_baseline(queries, begin, end - begin);

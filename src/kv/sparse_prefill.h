@@ -73,8 +73,11 @@ class SparsePrefill {
   void share(const SequenceRows& sequence, size_t heads, size_t query_block);
   size_t plan_gathering(const AttendLayer& layer, const SequenceRows& sequence, size_t first_head);
   void gather_columns(const AttendLayer& layer, const SequenceRows& sequence);
-  void plan_tiles(const SequenceRows& sequence, size_t query_block, size_t first_head,
-                  size_t end_head);
+  struct HeadRange {
+    size_t first, end;
+  };
+  void plan_tiles(const AttendLayer& layer, const SequenceRows& sequence, size_t query_block,
+                  const HeadRange& heads);
   void record(Ledger& ledger, const AttendLayer& layer, const Tile& tile, size_t start) const;
   void run_tile(const AttendLayer& layer, const SequenceRows& sequence, const Tile& tile,
                 int worker);

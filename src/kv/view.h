@@ -35,9 +35,10 @@ struct HeadView {
   const float* k_unrotated = nullptr;  // [tokens][head_dim]; null where nobody asked for it
   const int32_t* positions = nullptr;  // [tokens]; null: token i is at position i
   float scale = 1.0f;                  // of q . k inside the softmax
-  float soft_cap =
-      0.0f;            // of scores, as attention has it; 0: none. Where a policy counts attention
-  int32_t window = 0;  // keys up to this query that attention sees; 0: all. The same
+  // As attention has them, where a policy counts it: the cap of scores, and how many keys up to
+  // itself a query sees. 0: none.
+  float soft_cap = 0.0f;
+  int32_t window = 0;
   const RopeView* rope = nullptr;  // null where nobody asked for unrotated keys
   const TextView* text = nullptr;  // null where nobody asked for it
   bool rounds = false;             // whether attention multiplies keys and queries as BF16

@@ -186,6 +186,38 @@ TEST(PolicyInputs, ReceivedAttentionHasTheModelsWindowsAndSoftCaps) {
   }
 }
 
+// Reads everything, and remembers the attention that it was told of.
+class PrefillSpy final : public kv::PrefillPolicy {
+ public:
+  size_t query_block() const override { return kv::kPieceTokens; }
+  void select(const kv::PrefillView& view, std::span<kv::RowList> lists) const override {
+    for (kv::RowList& list : lists) {
+      for (size_t at = 0; at < view.head.tokens; at += kv::kPieceTokens) {
+        list.pieces.push_back(static_cast<int32_t>(at));
+      }
+    }
+    if (view.head.kv_head == 0) seen[view.head.layer] = {view.head.soft_cap, view.head.window};
+  }
+  mutable std::vector<std::pair<float, int32_t>> seen =
+      std::vector<std::pair<float, int32_t>>(64, {-1.0f, -1});
+};
+
+TEST(PolicyInputs, PrefillIsToldOfWindowsAndSoftCaps) {
+  for (const char* model : {"llama", "gemma2", "gemma3"}) {
+    const auto spy = std::make_shared<PrefillSpy>();
+    kv::Policy policy = kv::make_policy(kv::parse_policy("store=f32"), kernel::KvFormat::kF32);
+    policy.prefill = spy;
+    const auto runner = tiny_model(model, policy);
+    const model::Config& c = runner->config();
+    kv::SequenceCache cache = runner->new_cache();
+    runner->read(cache, test::random_tokens(64, c.vocab, 2));
+    for (size_t layer = 0; layer < c.layers; ++layer) {
+      EXPECT_EQ(spy->seen[layer].first, c.attention_soft_cap) << model;
+      EXPECT_EQ(spy->seen[layer].second, c.windowed(layer) ? c.window : 0) << model;
+    }
+  }
+}
+
 // After an eviction: what was received before plus what queries gave since, computed afresh.
 TEST(PolicyInputs, ReceivedAttentionFollowsEvictions) {
   Watched w("llama", 100, 96);

@@ -174,7 +174,8 @@ TEST(SparsePrefill, SharedColumnsAreMasked) {
   }
 }
 
-TEST(SparsePrefill, TheAccountCountsTiles) {
+// Of the pages that 256 tokens in four blocks read: the first one and their own.
+double density_with(int32_t window) {
   ThreadPool pool(1);
   PagePool pages(size_t{64} << 20);
   const auto first_page = std::make_shared<MadeUp>(64, [](size_t, size_t block, size_t) {
@@ -187,10 +188,18 @@ TEST(SparsePrefill, TheAccountCountsTiles) {
   const Text text(256, 3);
   std::vector<float> out(text.q.size());
   cache.extend(256);
-  const AttendLayer layer{0, kHeads, text.q.data(), text.k.data(), text.v.data(), out.data()};
+  AttendLayer layer{0, kHeads, text.q.data(), text.k.data(), text.v.data(), out.data()};
+  layer.window = window;
   const SequenceRows rows{&cache, 0, 256};
   attender.run(layer, {&rows, 1});
-  EXPECT_DOUBLE_EQ(attender.account().density(), (1.0 + 2 + 2 + 2) / (1 + 2 + 3 + 4));
+  return attender.account().density();
+}
+
+TEST(SparsePrefill, TheAccountCountsTiles) {
+  EXPECT_DOUBLE_EQ(density_with(0), (1.0 + 2 + 2 + 2) / (1 + 2 + 3 + 4));
+  // Of 66 keys up to itself, the first query of a block sees one of the page before the last.
+  EXPECT_DOUBLE_EQ(density_with(66), (1.0 + 2 + 2 + 1) / (1 + 2 + 3 + 3));
+  EXPECT_DOUBLE_EQ(density_with(65), (1.0 + 2 + 1 + 1) / (1 + 2 + 2 + 2));
 }
 
 // Runs of slots, from and to any place, hold what slot by slot copies hold; nothing else changes.

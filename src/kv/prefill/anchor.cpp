@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "kv/attention_rows.h"
 #include "kv/prefill/selection.h"
 
 namespace fathom::kv {
@@ -40,14 +41,14 @@ class Anchors {
           anchor_sum(super, blocks.begin(b), blocks.end(b)) / static_cast<double>(n);
       limits_.push_back(static_cast<float>(anchor - args_.theta));
     }
-    for (size_t at = args_.block; at < super; at += kTileKeys) {
-      compare(at, std::min(at + kTileKeys, super));
-    }
+    size_t at = std::max(args_.block, tokens_behind(view_.head, blocks.begin(first)));
+    for (; at < super; at += kTileKeys) compare(at, std::min(at + kTileKeys, super));
     return keys_;
   }
 
  private:
-  // Sum over queries [begin, end) of the largest score with the first block and [super, query].
+  // Sum over queries [begin, end) of the largest score with the first block and [super, query], as
+  // far as the query sees them.
   double anchor_sum(size_t super, size_t begin, size_t end) {
     double sum = 0;
     const size_t near = end - super;
@@ -58,19 +59,26 @@ class Anchors {
       score(at, rows, 0, args_.block, first_scores_.data());
       score(at, rows, super, near, near_scores_.data());
       for (size_t r = 0; r < rows; ++r) {
-        const size_t visible = at + r + 1 - super;
-        sum +=
-            std::max(score_kernels().row_max(first_scores_.data() + r * args_.block, args_.block),
-                     score_kernels().row_max(near_scores_.data() + r * near, visible));
+        const size_t behind = tokens_behind(view_.head, at + r), end_near = at + r + 1 - super;
+        const size_t old = std::min(behind, args_.block);
+        const size_t old_near = behind - std::min(behind, super);
+        sum += std::max(largest({first_scores_.data() + r * args_.block, args_.block}, old),
+                        largest({near_scores_.data() + r * near, end_near}, old_near));
       }
     }
     return sum;
   }
 
+  static float largest(std::span<const float> scores, size_t first) {
+    return score_kernels().row_max(scores.data() + first, scores.size() - first);
+  }
+
+  // With the cap.
   void score(size_t query, size_t rows, size_t key, size_t n, float* out) const {
     const size_t d = view_.head.head_dim;
     head_scores(view_.head, {query_at(view_, head_, query), view_.queries.stride, rows,
                              view_.head.key(key), d, n, d, view_.head.scale, out, n});
+    cap_scores(view_.head, {out, rows * n});
   }
 
   void compare(size_t begin, size_t end) {
@@ -78,6 +86,7 @@ class Anchors {
     near_scores_.resize(limits_.size() * n);
     head_scores(view_.head, {means_.data(), d, limits_.size(), view_.head.key(begin), d, n, d,
                              view_.head.scale, near_scores_.data(), n});
+    cap_scores(view_.head, {near_scores_.data(), limits_.size() * n});
     best_.assign(n, kNone);
     for (size_t r = 0; r < limits_.size(); ++r) {
       const float* row = near_scores_.data() + r * n;

@@ -5,8 +5,10 @@
 #include <limits>
 
 #include "base/checked.h"
+#include "kv/attention_rows.h"
 #include "kv/prefill/probe.h"
 #include "kv/prefill/selection.h"
+#include "kv/vector.h"
 
 namespace fathom::kv {
 namespace {
@@ -73,13 +75,24 @@ class Chooser {
  private:
   // The attention of the mean of the probes to the means of all blocks.
   std::vector<float> pooled_probe(size_t probes) const {
-    const size_t d = view_.head.head_dim;
-    std::vector<float> q(d), out(key_blocks_);
-    mean_rows(query_at(view_, head_, view_.head.tokens - probes), view_.queries.stride, probes, q);
-    score_kernels().scores({q.data(), d, 1, key_means_.data(), d, key_blocks_, d, view_.head.scale,
-                            out.data(), key_blocks_});
-    score_kernels().softmax(out.data(), out.size());
+    const size_t first = view_.head.tokens - probes;
+    std::vector<float> q(view_.head.head_dim), out(key_blocks_);
+    mean_rows(query_at(view_, head_, first), view_.queries.stride, probes, q);
+    attend_means(q.data(), first, out);
     return out;
+  }
+
+  // The attention of a mean of queries from index `first` on to the means of the first out.size()
+  // blocks: to those that the first of them sees a key of.
+  void attend_means(const float* q, size_t first, std::span<float> out) const {
+    const size_t d = view_.head.head_dim;
+    const size_t behind = tokens_behind(view_.head, first) / args_.block;
+    const std::span<float> seen = out.subspan(behind);
+    std::fill_n(out.begin(), behind, 0.0f);
+    score_kernels().scores({q, d, 1, key_means_.data() + behind * d, d, seen.size(), d,
+                            view_.head.scale, seen.data(), seen.size()});
+    cap_scores(view_.head, seen);
+    softmax(seen);
   }
 
   size_t budget(std::span<const float> scores, bool by_means) {
@@ -115,10 +128,8 @@ class Chooser {
     const std::vector<float> q = query_block_means(view_, head_, args_.block);
     std::vector<float> map(rows * key_blocks_);
     for (size_t b = 0; b < rows; ++b) {
-      float* row = map.data() + b * key_blocks_;
-      score_kernels().scores({q.data() + b * d, d, 1, key_means_.data(), d, blocks_.number(b) + 1,
-                              d, view_.head.scale, row, key_blocks_});
-      score_kernels().softmax(row, blocks_.number(b) + 1);
+      attend_means(q.data() + b * d, blocks_.begin(b),
+                   std::span(map).subspan(b * key_blocks_, blocks_.number(b) + 1));
     }
     double sum = 0;
     for (const int32_t i : ranking_.ranked(map)) {

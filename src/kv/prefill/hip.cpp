@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/checked.h"
+#include "kv/attention_rows.h"
 #include "kv/prefill/selection.h"
 
 namespace fathom::kv {
@@ -24,14 +25,14 @@ class TreeSearch {
   TreeSearch(const PrefillView& view, size_t group_head, const HipArgs& args)
       : view_(view), head_(group_head), args_(args) {}
 
-  // The best k / key_block of the first `blocks` blocks for queries [begin, end), as numbers of
-  // blocks, ascending.
-  const std::vector<int32_t>& search(size_t blocks, size_t begin, size_t end) {
-    const size_t keep = args_.k / args_.key_block;
+  // The best k / key_block blocks of `past` for queries [begin, end), as numbers of blocks,
+  // ascending.
+  const std::vector<int32_t>& search(Interval past, size_t begin, size_t end) {
+    const size_t keep = args_.k / args_.key_block, parts = std::min(keep, past.size());
     intervals_.clear();
-    for (size_t i = 0; i < std::min(keep, blocks); ++i) {
+    for (size_t i = 0; i < parts; ++i) {
       intervals_.push_back(
-          {i * blocks / std::min(keep, blocks), (i + 1) * blocks / std::min(keep, blocks)});
+          {past.begin + i * past.size() / parts, past.begin + (i + 1) * past.size() / parts});
     }
     while (split()) {
       score(begin, end);
@@ -113,7 +114,10 @@ class Hip final : public PrefillPolicy {
         }
         const size_t oldest = blocks.begin(b) + 1 - std::min(blocks.begin(b) + 1, args_.window);
         const size_t past = oldest / kPieceTokens * kPieceTokens;  // the window's pages begin here
-        expand(tree.search(past / args_.key_block, blocks.begin(b), blocks.end(b)), tokens);
+        const size_t seen = std::min(past, tokens_behind(view.head, blocks.begin(b)));
+        expand(tree.search({seen / args_.key_block, past / args_.key_block}, blocks.begin(b),
+                           blocks.end(b)),
+               tokens);
         draft.clear();
         draft.add_range(0, args_.sinks);
         draft.add_range(past, blocks.end(b));

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "base/checked.h"
+#include "kv/attention_rows.h"
 #include "kv/prefill/selection.h"
 
 namespace fathom::kv {
@@ -35,7 +36,7 @@ struct Plan {
 class Planner {
  public:
   Planner(const PrefillView& view, const HyperArgs& args)
-      : args_(args), sinks_(round_up(args.sinks, kPieceTokens)) {
+      : head_(view.head), args_(args), sinks_(round_up(args.sinks, kPieceTokens)) {
     const size_t own = view.first() / kPieceTokens * kPieceTokens;
     if (own > 0) add({{view.first(), view.head.tokens}, {0, own}, 0});
     split({own, view.head.tokens}, 1);
@@ -55,7 +56,11 @@ class Planner {
     add({{middle, tokens.end}, {tokens.begin, middle}, round});
   }
 
+  // Without the keys that no query sees.
   void add(Part part) {
+    const size_t behind = tokens_behind(head_, part.queries.begin);
+    part.keys.begin = std::max(part.keys.begin, std::min(behind, part.keys.end));
+    if (part.keys.size() == 0) return;
     const bool small = part.keys.size() < args_.min_len;
     const bool cheap = part.keys.size() <= args_.block + args_.sample;
     if (small || cheap) return plan_.exact.push_back(part);
@@ -63,6 +68,7 @@ class Planner {
     if (part.keys.size() > 0) plan_.sampled.push_back(part);
   }
 
+  const HeadView& head_;
   const HyperArgs& args_;
   size_t sinks_;
   Plan plan_;

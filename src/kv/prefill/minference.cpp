@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "kv/attention_rows.h"
 #include "kv/prefill/minference_table.h"
 #include "kv/prefill/probe.h"
 #include "kv/prefill/selection.h"
@@ -117,12 +118,13 @@ class MInference final : public PrefillPolicy {
     RowDraft draft(view.head.tokens);
     TopK ranking;
     for (size_t b = 0; b < rows.size(); ++b) {
-      const std::span row(products.data() + b * key_blocks, blocks.number(b) + 1);
+      const size_t seen = tokens_behind(view.head, blocks.begin(b)) / kBlock;  // and those after it
+      const std::span row(products.data() + b * key_blocks + seen, blocks.number(b) + 1 - seen);
       draft.clear();
       draft.add_block(0, kBlock);
       draft.add_block(blocks.number(b), kBlock);
       for (const int32_t k : ranking.top(row, head.first)) {
-        draft.add_block(static_cast<size_t>(k), kBlock);
+        draft.add_block(seen + static_cast<size_t>(k), kBlock);
       }
       draft.write(blocks.end(b), rows[b]);
     }

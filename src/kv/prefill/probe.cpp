@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernel/kernels.h"
+#include "kv/attention_rows.h"
 #include "kv/prefill/selection.h"
 
 namespace fathom::kv {
@@ -31,7 +32,7 @@ ProbeSums probe_sums(const PrefillView& view, size_t group_head, size_t probes) 
       const size_t visible = index + r + 1;
       float* row = scores.data() + r * n;
       float* diagonal = backwards.data() + (n - visible);
-      kernels.score.softmax(row, visible);
+      attention_weights(head, index + r, {row, visible});
       kernels.elementwise.add(sums.columns.data(), row, visible, sums.columns.data());
       kernels.elementwise.add(diagonal, row, visible, diagonal);
     }

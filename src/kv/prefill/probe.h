@@ -9,7 +9,8 @@
 
 namespace fathom::kv {
 
-// Softmax attention of the last min(probes, queries) queries of the chunk, summed over them.
+// Attention, with the head's soft cap and window, of the last min(probes, queries) queries of the
+// chunk, summed over them.
 struct ProbeSums {
   size_t probes = 0;
   std::vector<float> columns;  // [tokens]: to key j

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "kv/attention_rows.h"
 #include "kv/prefill/selection.h"
+#include "kv/vector.h"
 
 namespace fathom::kv {
 namespace {
@@ -74,13 +76,16 @@ class Estimate {
     head_scores(view_.head, s);
   }
 
-  // Adds a group's softmax over the groups up to itself, block by block.
+  // Adds a group's softmax over the groups up to itself that it sees a key of, block by block.
   void add(size_t group, float* scores, float* out) const {
-    score_kernels().softmax(scores, group + 1);
+    const size_t behind = tokens_behind(view_.head, group * stride_) / stride_;
+    const std::span<float> seen(scores + behind, group + 1 - behind);
+    cap_scores(view_.head, seen);
+    softmax(seen);
     const size_t width = block_ / stride_;
-    for (size_t at = 0, b = 0; at <= group; at += width, ++b) {
-      const size_t end = std::min(at + width, group + 1);
-      for (size_t g = at; g < end; ++g) out[b] += scores[g];
+    for (size_t at = behind, b = behind / width; at <= group; ++b) {
+      const size_t end = std::min((b + 1) * width, group + 1);
+      for (; at < end; ++at) out[b] += scores[at];
     }
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kv/attention_rows.h"
 #include "kv/prefill/selection.h"
 
 namespace fathom::kv {
@@ -30,7 +31,7 @@ void add_attention(const PrefillView& view, size_t index, std::vector<float>& sc
                      head.tokens});
   for (size_t h = 0; h < group; ++h) {
     float* row = scores.data() + h * head.tokens;
-    score_kernels().softmax(row, n);
+    attention_weights(head, index, {row, n});
     for (size_t t = 0; t < n; ++t) sums[t] += double{row[t]} / double(group);
   }
 }
@@ -84,9 +85,10 @@ std::vector<int32_t> zipvl_tokens(const PrefillView& view, const ZipVLArgs& args
   std::vector<double> sums(n);
   std::vector<float> scores, means(n);
   for (const size_t index : probes) add_attention(view, index, scores, sums);
-  for (size_t t = 0, seen = 0; t < n; ++t) {  // probes before t do not see it
-    while (seen < probes.size() && probes[seen] < t) ++seen;
-    means[t] = static_cast<float>(sums[t] / double(std::max<size_t>(1, probes.size() - seen)));
+  for (size_t t = 0, first = 0, end = 0; t < n; ++t) {  // probes [first, end) see it
+    while (first < probes.size() && probes[first] < t) ++first;
+    while (end < probes.size() && tokens_behind(view.head, probes[end]) <= t) ++end;
+    means[t] = static_cast<float>(sums[t] / double(end > first ? end - first : 1));
   }
   std::vector<int32_t> tokens = top_k(means, count_for(sums, args.tau));
   for (size_t t = 0; t < std::min(kFirst, n); ++t) tokens.push_back(static_cast<int32_t>(t));

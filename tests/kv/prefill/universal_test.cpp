@@ -58,11 +58,14 @@ class EveryPrefill : public testing::TestWithParam<const Method*> {
 // Runs a policy on a chunk and gives, query by query, the keys that it lets a query see; samples,
 // which stand for others, are left out.
 struct Selected {
-  Selected(const PrefillPolicy& policy, const MadeHead& head, size_t first, size_t end)
+  Selected(const PrefillPolicy& policy, const MadeHead& head, size_t first, size_t end,
+           int32_t window = 0)
       : block(policy.query_block()), first_block(first / block) {
-    lists = test::run_select(policy, head.chunk(first, end));
+    PrefillView view = head.chunk(first, end);
+    view.head.window = window;
+    lists = test::run_select(policy, view);
     blocks = lists.size() / head.group;
-    policy.bundle(head.chunk(first, end), bundles);
+    policy.bundle(view, bundles);
     exact = bundles;
     for (Sample& sample : exact.samples) sample.keys.clear();
     for (auto& round : exact.rounds) {
@@ -264,6 +267,49 @@ TEST_P(EveryPrefill, NeedleIsFound) {
     }
   }
   EXPECT_LT(selected.keys(1600, 0).size(), 1601u) << "a budget this lean leaves keys out";
+}
+
+// In a layer with a window, what no query of the chunk sees has no say in what they read.
+TEST_P(EveryPrefill, KeysBehindTheWindowDecideNothing) {
+  const MadeHead head(2000, 8);
+  constexpr size_t kFirst = 1536, kSeen = 1024;
+  constexpr int32_t kWindow = kFirst - kSeen + 1;
+  MadeHead loud = head;
+  for (size_t i = 0; i < kSeen * head.head_dim; ++i) {  // what many queries look for
+    loud.k[i] = 10 * head.q[(2000 - kSeen) * head.group * head.head_dim + i];
+  }
+  const auto policy = lean();
+  const Selected selected(*policy, head, kFirst, 2000, kWindow);
+  const Selected behind(*policy, loud, kFirst, 2000, kWindow);
+  for (size_t i = kFirst; i < 2000; ++i) {
+    for (size_t h = 0; h < head.group; ++h) {
+      const auto seen = [&](const Selected& s) {
+        std::vector<int32_t> keys = s.keys(i, h);
+        std::erase_if(keys, [](int32_t key) { return key < static_cast<int32_t>(kSeen); });
+        return keys;
+      };
+      ASSERT_EQ(seen(selected), seen(behind)) << i;
+      ASSERT_EQ(seen(selected).back(), static_cast<int32_t>(i));
+    }
+  }
+}
+
+// U1 in such a layer: whatever a query sees is read.
+TEST_P(EveryPrefill, FullBudgetHoldsTheWindow) {
+  const auto policy = with(std::string(info().exact));
+  const MadeHead head(2000, 2);
+  for (const int32_t window : {1, 63, 64, 200, 1000, 5000}) {
+    for (const Span& span : kSpans) {
+      const Selected selected(*policy, head, span.first, span.end, window);
+      for (size_t i = span.first; i < span.end; i += 7) {
+        const auto keys = selected.keys(i, 0);
+        const int32_t last = static_cast<int32_t>(i), oldest = std::max(0, last - window + 1);
+        const auto from = std::lower_bound(keys.begin(), keys.end(), oldest);
+        ASSERT_EQ(keys.end() - from, last - oldest + 1) << i << " with " << window;
+        ASSERT_EQ(std::adjacent_find(keys.begin(), keys.end()), keys.end()) << "twice";
+      }
+    }
+  }
 }
 
 // Deciding twice is deciding the same; policies have no memory.
