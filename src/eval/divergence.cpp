@@ -80,6 +80,7 @@ struct WindowScores {
   std::vector<TokenDivergence> tokens;
   std::vector<double> recalls;
   AttentionLosses losses;
+  size_t common = 0;  // greedy tokens
 };
 
 constexpr size_t kRecallEvery = 7;  // steps; shares no factor with the intervals of policies
@@ -102,6 +103,9 @@ WindowScores score_window(const Subject& reference, const Subject& other, const 
   pair.read(tokens.first(prompt));
   pair.append(tokens.subspan(prompt, first - prompt));
   WindowScores out;
+  if (options.positions == PositionSet::kDecode && options.greedy_tokens > 0) {
+    out.common = pair.common_prefix(tokens[first], options.greedy_tokens);
+  }
   for (size_t at = first; at + 1 < tokens.size();) {
     const size_t n = prefill ? std::min(pair.step_tokens(), tokens.size() - 1 - at) : 1;
     const bool recorded = !prefill && (at - first) % kRecallEvery == 0;
@@ -193,12 +197,30 @@ void check(const ForcedText& w, const DivergenceOptions& options) {
   }
 }
 
+// As many greedy tokens as the context has room for behind every window.
+DivergenceOptions fit(const Subject& subject, std::span<const ForcedText> windows,
+                      DivergenceOptions options) {
+  for (const ForcedText& w : windows) {
+    const size_t read = first_scored(w, options) + 1, context = subject.engine->context();
+    options.greedy_tokens = std::min(options.greedy_tokens, context > read ? context - read : 0);
+  }
+  return options;
+}
+
+std::optional<GreedyAgreement> greedy_agreement(const std::vector<double>& common, size_t tokens) {
+  if (tokens == 0) return std::nullopt;
+  const auto windows = double(common.size());
+  const auto same = double(std::count(common.begin(), common.end(), double(tokens)));
+  return GreedyAgreement{tokens, bootstrap_mean(common), {same / windows, wilson(same, windows)}};
+}
+
 }  // namespace
 
 Divergence measure_divergence(const Subject& reference, const Subject& other,
-                              std::span<const ForcedText> windows, const DivergenceOptions& options,
+                              std::span<const ForcedText> windows, const DivergenceOptions& asked,
                               const Progress& progress) {
-  std::vector<double> kl, top, top10, difference, nll, delta, logits, recall;  // of windows
+  const DivergenceOptions options = fit(reference, windows, asked);
+  std::vector<double> kl, top, top10, difference, nll, delta, logits, recall, common;  // of windows
   std::vector<TokenDivergence> all;
   AttentionLosses losses;
   using T = const TokenDivergence&;
@@ -219,6 +241,7 @@ Divergence measure_divergence(const Subject& reference, const Subject& other,
     }
     all.insert(all.end(), w.tokens.begin(), w.tokens.end());
     losses.add(w.losses);
+    common.push_back(double(w.common));
     if (!report(progress, {"comparing", kl.size(), windows.size(), "windows"})) break;
   }
   Divergence out;
@@ -235,6 +258,9 @@ Divergence measure_divergence(const Subject& reference, const Subject& other,
   if (!recall.empty()) out.mass_recall = bootstrap_mean(recall);
   if (!losses.empty()) out.attention = losses.all();
   out.heads = losses.heads();
+  if (options.positions == PositionSet::kDecode) {
+    out.greedy = greedy_agreement(common, options.greedy_tokens);
+  }
   add_token_figures(all, out);
   return out;
 }

@@ -53,6 +53,14 @@ struct ForcedText {
 // Alike on both sides: noise. A heavy tail on the left: what the text says is less likely.
 inline constexpr double kDeltaQuantiles[] = {0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1};
 
+// What both write behind the same texts, each token the most likely one, compared until they
+// differ.
+struct GreedyAgreement {
+  size_t tokens = 0;   // written at the most
+  Estimate common;     // length of the common prefix, mean; interval over windows
+  Estimate identical;  // share of windows where all are the same; Wilson's interval
+};
+
 struct Divergence {
   size_t windows = 0, tokens = 0;
   Estimate kl;  // mean; intervals over windows
@@ -79,7 +87,8 @@ struct Divergence {
   // holds, beside what it gives them over the reference's cache. The other chose with queries of
   // its own, and its cache is what its own run wrote.
   std::optional<AttentionLoss> attention;
-  std::vector<HeadLoss> heads;  // by kv head
+  std::vector<HeadLoss> heads;            // by kv head
+  std::optional<GreedyAgreement> greedy;  // of kDecode: behind the text before the forced tokens
 
   double perplexity() const;
 };
@@ -87,6 +96,8 @@ struct Divergence {
 struct DivergenceOptions {
   PositionSet positions = PositionSet::kDecode;
   size_t decode_tokens = 128;  // forced at the end of each window
+  // Of kDecode: written freely in their place; fewer where the context has no room, 0 for none.
+  size_t greedy_tokens = 128;
 };
 
 // `windows` are each read in fresh caches. Reports "comparing" in windows; those done before an

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "eval/sequence.h"
+
 namespace fathom::eval {
 
 using engine::Outputs;
@@ -49,6 +51,20 @@ void Lockstep::score(std::span<const TokenId> tokens, std::span<const TokenId> n
     out[first + t] = compare_logits(logits[0].subspan(t * vocab_, vocab_),
                                     logits[1].subspan(t * vocab_, vocab_), next[t]);
   });
+}
+
+size_t Lockstep::common_prefix(TokenId last, size_t most) {
+  kv::SequenceCache forks[] = {caches_[0].fork(), caches_[1].fork()};
+  for (size_t n = 0; n < most; ++n) {
+    TokenId next[2];
+    for (size_t i = 0; i < 2; ++i) {
+      const engine::StepPart part{&forks[i], {&last, 1}};
+      next[i] = likeliest(runners_[i]->step({&part, 1}));
+    }
+    if (next[0] != next[1]) return n;
+    last = next[0];
+  }
+  return most;
 }
 
 // Taken before the step: KEEP may leave out tokens at its end, before what was read is looked at.

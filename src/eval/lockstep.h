@@ -26,6 +26,10 @@ class Lockstep {
   void score(std::span<const engine::TokenId> tokens, std::span<const engine::TokenId> next,
              std::vector<TokenDivergence>& out);
 
+  // How many tokens both write alike, each the most likely one, behind `last`: `most` at the most.
+  // Nothing but a difference ends it. The caches are left as they are.
+  size_t common_prefix(engine::TokenId last, size_t most);
+
   // The next step is written down for recall(), or nothing is any more.
   void record(bool on);
   // Of the step behind record(): the share of the reference's weights that lies on what the other

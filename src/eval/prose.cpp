@@ -22,7 +22,7 @@ Estimate read_estimate(const file::JsonView& object, const char* key) {
 }
 
 // What a line holds; older ones are measured again.
-constexpr int64_t kForm = 3;
+constexpr int64_t kForm = 4;
 
 Json loss_json(const AttentionLoss& l) {
   return {{"output_error_median", l.error_median},
@@ -112,6 +112,11 @@ std::string prose_line(const ProseLine& l) {
     json["attention"] = loss_json(*d.attention);
     json["attention"]["heads"] = heads_json(d.heads);
   }
+  if (d.greedy) {
+    json["greedy"] = {{"tokens", d.greedy->tokens},
+                      {"common_prefix", estimate(d.greedy->common)},
+                      {"identical", estimate(d.greedy->identical)}};
+  }
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -161,6 +166,11 @@ std::vector<ProseLine> parse_prose(std::string_view text, const std::string& sou
     if (const auto attention = object.find("attention")) {
       d.attention = read_loss(*attention);
       read_heads(attention->require("heads"), d.heads);
+    }
+    if (const auto greedy = object.find("greedy")) {
+      d.greedy =
+          GreedyAgreement{size_of(*greedy, "tokens"), read_estimate(*greedy, "common_prefix"),
+                          read_estimate(*greedy, "identical")};
     }
   });
   return out;

@@ -245,9 +245,11 @@ std::string attention_text(std::span<const ProseLine> prose) {
 
 std::string prose_text(std::span<const ProseLine> prose) {
   if (prose.empty()) return "";
-  std::string out = fmt::format("{:<9} {:>7} {:<7} {:>26} {:>9} {:>8} {:>9} {:>9} {:>9} {:>7}\n",
-                                "text", "tokens", "set", "KL mean [95 %]", "same top", "top 10",
-                                "ln PPL", "PPL", "PPL ref", "mass");
+  std::string out =
+      fmt::format("{:<9} {:>7} {:<7} {:>26} {:>9} {:>8} {:>9} {:>9} {:>9} {:>7} {:>8} {:>6}\n",
+                  "text", "tokens", "set", "KL mean [95 %]", "same top", "top 10", "ln PPL", "PPL",
+                  "PPL ref", "mass", "common", "alike");
+  size_t written = 0;
   std::string policy;
   for (const ProseLine& l : prose) {
     if (l.policy != policy) out += short_line(l.policy) + "\n";
@@ -255,12 +257,21 @@ std::string prose_text(std::span<const ProseLine> prose) {
     const Divergence& d = l.result;
     out += fmt::format(
         "  {:<7.7} {:>7} {:<7} {:>26} {:>8.2f}% {:>7.2f}% {:>+9.5f} {:>9.2f} {:>9.2f} "
-        "{:>7}\n",
+        "{:>7} {:>8} {:>6}\n",
         l.text, l.length, l.positions,
         fmt::format("{:.1e} [{:.1e}, {:.1e}]", d.kl.value, d.kl.interval.low, d.kl.interval.high),
         100 * d.same_top.value, 100 * d.top10.value, d.nll_difference.value, d.perplexity(),
         d.reference_perplexity,
-        d.mass_recall ? fmt::format("{:.1f}%", 100 * d.mass_recall->value) : "-");
+        d.mass_recall ? fmt::format("{:.1f}%", 100 * d.mass_recall->value) : "-",
+        d.greedy ? fmt::format("{:.1f}", d.greedy->common.value) : "-",
+        d.greedy ? fmt::format("{:.0f}%", 100 * d.greedy->identical.value) : "-");
+    if (d.greedy) written = std::max(written, d.greedy->tokens);
+  }
+  if (written > 0) {
+    out += fmt::format(
+        "common: tokens that both write alike behind the text, greedily, mean of {} at the most; "
+        "alike: texts on which all are\n",
+        written);
   }
   return out + token_text(prose) + attention_text(prose);
 }

@@ -21,7 +21,8 @@ struct Row {
   std::optional<double> bytes;  // of the first policy's
   std::string even;             // break-even questions against it
   struct Predictions {
-    double windows = 0, kl = 0, same_top = 0;  // sums over windows
+    double windows = 0, kl = 0, same_top = 0;          // sums over windows
+    double greedy_windows = 0, common = 0, alike = 0;  // of those that were written behind
   };
   std::array<Predictions, 3> predictions;  // by PositionSet
   bool asked = false;                      // a task at this length
@@ -74,6 +75,10 @@ void add_predictions(const Report& report, size_t length, Row& row) {
       row.predictions[set].windows += windows;
       row.predictions[set].kl += windows * l.result.kl.value;
       row.predictions[set].same_top += windows * l.result.same_top.value;
+      if (!l.result.greedy) continue;
+      row.predictions[set].greedy_windows += windows;
+      row.predictions[set].common += windows * l.result.greedy->common.value;
+      row.predictions[set].alike += windows * l.result.greedy->identical.value;
     }
   }
 }
@@ -158,6 +163,15 @@ std::vector<Column> all_columns() {
     out.emplace_back("top", [set](const Row& r) {
       const auto& p = r.predictions[set];
       return p.windows > 0 ? fmt::format("{:.1f}%", 100 * p.same_top / p.windows) : "";
+    });
+    if (static_cast<PositionSet>(set) != PositionSet::kDecode) continue;
+    out.emplace_back("common", [set](const Row& r) {
+      const auto& p = r.predictions[set];
+      return p.greedy_windows > 0 ? fmt::format("{:.0f}", p.common / p.greedy_windows) : "";
+    });
+    out.emplace_back("alike", [set](const Row& r) {
+      const auto& p = r.predictions[set];
+      return p.greedy_windows > 0 ? percent(p.alike / p.greedy_windows) : "";
     });
   }
   out.emplace_back("right", right_text);

@@ -9,6 +9,9 @@
 //   even     questions over one text from which the policy has cost less time than the first
 //   KL, top  divergence from the first policy and share of positions with the same likeliest
 //            token: on text while it is read, while it is decoded, and on right answers
+//   common   tokens that both write alike behind the text, each the most likely one, up to the
+//   first
+//            difference: mean; alike: share of texts on which all are the same
 //   right    answers to the tasks that count, with a 95 % interval; then by the depth of the fact
 //
 // Where predictions were compared, another table has what single tokens do: quantiles of KL and of

@@ -77,7 +77,8 @@ Loss loss_of(const std::string& line, size_t length) {
   const Subject other = make_subject(bundled(), line, Watch::kAlsoAll);
   Loss out;
   for (const ForcedText& w : windows(length)) {
-    const Divergence d = measure_divergence(dense, other, {&w, 1}, {PositionSet::kDecode, kSteps});
+    const Divergence d =
+        measure_divergence(dense, other, {&w, 1}, {PositionSet::kDecode, kSteps, 0});
     out.kl.push_back(d.kl.value);
     out.mass.push_back(d.mass_recall->value);
   }

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "eval/checks.h"
 #include "eval/prose.h"
+#include "eval/sequence.h"
 #include "support/shared_data.h"
 
 namespace fathom::eval {
@@ -113,6 +114,13 @@ TEST(Divergence, OfDenseFromDenseIsExactlyNothing) {
     EXPECT_EQ(d.nll_difference.value, 0);
     EXPECT_EQ(d.logit_error.value, 0);
     EXPECT_EQ(d.delta_ps, std::vector<double>(std::size(kDeltaQuantiles), 0.0));
+    EXPECT_EQ(d.greedy.has_value(), set == PositionSet::kDecode);
+    if (d.greedy) {
+      EXPECT_EQ(d.greedy->tokens, 128u);
+      EXPECT_EQ(d.greedy->common.value, 128);
+      EXPECT_EQ(d.greedy->identical.value, 1);
+      EXPECT_LT(d.greedy->identical.interval.low, 0.6) << "of three windows";
+    }
     EXPECT_EQ(d.attention.has_value(), set == PositionSet::kDecode);
     for (const HeadLoss& h : d.heads) {
       EXPECT_EQ(h.loss.error_p95, 0);
@@ -121,6 +129,62 @@ TEST(Divergence, OfDenseFromDenseIsExactlyNothing) {
     EXPECT_GT(d.reference_perplexity, 1.5);
     EXPECT_EQ(d.perplexity(), std::exp(d.nll.value));
   }
+}
+
+// As far as the tokens that each writes by itself are the same.
+TEST(Divergence, ComparesWhatBothWrite) {
+  const std::string line = "store=f32 keep=streaming(sinks=1,recent=8)";
+  const auto windows = texts();
+  const DivergenceOptions options{PositionSet::kDecode, 50, 20};
+  const Divergence d = measure_divergence(make_subject(bundled(), "store=f32"),
+                                          make_subject(bundled(), line), windows, options);
+  double sum = 0, same = 0;
+  for (const ForcedText& w : windows) {
+    std::vector<engine::TokenId> written[2];
+    for (const bool other : {false, true}) {
+      const Subject s = make_subject(bundled(), other ? line : "store=f32");
+      engine::Runner& runner = s.engine->runner();
+      kv::SequenceCache cache = runner.new_cache();
+      const size_t first = w.tokens.size() - 51;
+      runner.read(cache, std::span(w.tokens).first(first));
+      engine::TokenId next = w.tokens[first];
+      for (int i = 0; i < 20; ++i) {
+        const engine::StepPart part{&cache, {&next, 1}};
+        next = likeliest(runner.step({&part, 1}));
+        written[other].push_back(next);
+      }
+    }
+    const auto differ =
+        std::mismatch(written[0].begin(), written[0].end(), written[1].begin()).first;
+    sum += double(differ - written[0].begin());
+    same += differ == written[0].end();
+  }
+  ASSERT_TRUE(d.greedy);
+  EXPECT_EQ(d.greedy->tokens, 20u);
+  EXPECT_DOUBLE_EQ(d.greedy->common.value, sum / 3);
+  EXPECT_DOUBLE_EQ(d.greedy->identical.value, same / 3);
+  EXPECT_LT(sum, 60) << "they differ somewhere, or this shows nothing";
+  EXPECT_GT(sum, 0);
+  // What was written leaves no trace in what is forced.
+  const Divergence silent =
+      measure_divergence(make_subject(bundled(), "store=f32"), make_subject(bundled(), line),
+                         windows, {PositionSet::kDecode, 50, 0});
+  EXPECT_FALSE(silent.greedy);
+  EXPECT_EQ(silent.kl.value, d.kl.value);
+}
+
+TEST(Divergence, WritesNoMoreThanTheContextHolds) {
+  ModelOptions options;
+  options.threads = 1;
+  options.kv = "store=f32";
+  options.context = 310;
+  const auto narrow = engine::Engine::load(test::bundled_model(), options);
+  const Divergence d =
+      measure_divergence(make_subject(*narrow, "store=f32"), make_subject(*narrow, "store=f32"),
+                         texts(), {PositionSet::kDecode, 50});
+  ASSERT_TRUE(d.greedy);
+  EXPECT_EQ(d.greedy->tokens, 60u);  // behind 250
+  EXPECT_EQ(d.greedy->common.value, 60);
 }
 
 TEST(Divergence, DoesNotChangeWhatItWatches) {
@@ -252,6 +316,7 @@ TEST(Prose, LinesAreReadAsTheyAreWritten) {
   l.result.delta_ps.assign(std::size(kDeltaQuantiles), -0.125);
   l.result.logit_error = {0.25, {0.2, 0.3}};
   l.result.attention = AttentionLoss{0.125, 0.5, -0.25, 0.75};
+  l.result.greedy = GreedyAgreement{128, {100.5, {90, 110}}, {0.25, {0.1, 0.4}}};
   l.result.heads = {{3, 1, {0.25, 0.75, -0.5, 0.625}}};
   const std::string line = prose_line(l);
   EXPECT_EQ(prose_line(parse_prose(line, "x").at(0)), line);
@@ -266,7 +331,7 @@ TEST(Prose, OlderLinesAreCountedNotRead) {
   size_t older = 0;
   EXPECT_TRUE(parse_prose("{\"policy\":\"p\",\"kl_p99\":1}\n", "x", &older).empty());
   EXPECT_EQ(older, 1u);
-  EXPECT_THROW(parse_prose("{\"form\":3,\"policy\":\"p\"}\n", "x"), Error)
+  EXPECT_THROW(parse_prose("{\"form\":4,\"policy\":\"p\"}\n", "x"), Error)
       << "of today, and broken";
 }
 

@@ -76,6 +76,7 @@ TEST(ReportPage, ShowsWhatIsThere) {
   EXPECT_THAT(page, HasSubstr("1 tasks and lengths that this model cannot do"));
   EXPECT_THAT(page,
               HasSubstr("layer 1, kv head 1: output error 90.0 % (95 % of queries: 200.0 %)"));
+  EXPECT_THAT(page, HasSubstr("100.5 <small>90–110 of 128</small>"));
   EXPECT_THAT(page, HasSubstr("90.0 <small>layer 1, kv head 1</small>"));
 }
 

@@ -50,6 +50,7 @@ Made made() {
     l.result.close = 10;
     l.result.delta_ps.assign(std::size(kDeltaQuantiles), -0.01);
     l.result.attention = AttentionLoss{0.125, 0.5, -0.25, 0.75};
+    l.result.greedy = GreedyAgreement{128, {100.5, {90, 110}}, {0.25, {0.1, 0.4}}};
     l.result.heads = {{0, 0, *l.result.attention}, {1, 1, {0.9, 2, -1, 0.5}}};
     if (p > 0) m.prose.push_back(l);
   }

@@ -72,6 +72,10 @@ TEST(Table, HasARowAPolicyUnderItsStage) {
   }
   // Windows of both texts count alike: (3 * 0.1 + 1 * 0.5) / 4.
   const ProseLine prose[] = {predicted("one", 3, 0.1), predicted("two", 1, 0.5)};
+  ProseLine free = predicted("one", 1, 0.1);
+  free.result.greedy = GreedyAgreement{128, {100.5, {90, 110}}, {0.25, {0.1, 0.4}}};
+  EXPECT_THAT(report_table(make_report({{}, {&free, 1}, {}}), {}),
+              HasSubstr("| 0.1 | 87.5% | 100 | 25% |"));
   const CostLine costs[] = {timed(kDense, 1000, 1), timed(kFetch, 1250, 0.05)};
   const std::string table =
       report_table(make_report({lines, prose, costs}), {{"command", "fathom eval"}});

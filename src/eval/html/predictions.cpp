@@ -40,6 +40,15 @@ std::string token_row(const ProseLine& l) {
          cell(fmt::format("{:.2g}", d.log_p_rms), d.log_p_rms) + "</tr>\n";
 }
 
+std::string greedy_cells(const Divergence& d) {
+  if (!d.greedy) return kNothing + kNothing;
+  const Estimate& e = d.greedy->common;
+  return cell(fmt::format("{:.1f} <small>{:.0f}–{:.0f} of {}</small>", e.value, e.interval.low,
+                          e.interval.high, d.greedy->tokens),
+              e.value) +
+         cell(with_interval(d.greedy->identical), d.greedy->identical.value);
+}
+
 std::string token_table(const Report& report) {
   std::vector<Head> heads = {
       {"policy", "", false},
@@ -88,6 +97,7 @@ std::string prose_tables(const Report& report) {
                              d.nll_difference.interval.low, d.nll_difference.interval.high),
                  d.nll_difference.value);
     rows += d.mass_recall ? cell(percent(d.mass_recall->value), d.mass_recall->value) : kNothing;
+    rows += greedy_cells(d);
     rows += cell(fmt::format("{} <small>{}</small>", d.windows, d.tokens), double(d.tokens));
     rows += "</tr>\n";
   }
@@ -113,6 +123,10 @@ std::string prose_tables(const Report& report) {
                         {"perplexity"},
                         {"ln PPL", "difference, 95 % interval over windows"},
                         {"mass, %", "of dense attention's weights on the tokens that are read"},
+                        {"written alike",
+                         "tokens that both write alike behind the text, each the most likely one: "
+                         "mean, 95 % interval over windows; and of how many"},
+                        {"all alike, %", "windows on which all of them are; Wilson's interval"},
                         {"windows", "and tokens scored"}},
                        rows) +
                      "<p></p>\n" + token_table(report));
