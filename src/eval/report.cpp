@@ -193,10 +193,15 @@ std::vector<CheckResult> checks_of(std::span<const ResultLine> lines) {
 }  // namespace
 
 Estimate mean_of_cells(std::span<const Cell* const> cells) {
-  const double n = double(std::max<size_t>(1, cells.size()));
+  std::vector<Estimate> means;
+  for (const Cell* c : cells) means.push_back(c->judged_summary().mean);
+  return mean_of_estimates(means);
+}
+
+Estimate mean_of_estimates(std::span<const Estimate> estimates) {
+  const double n = double(std::max<size_t>(1, estimates.size()));
   double sum = 0, below = 0, above = 0;
-  for (const Cell* c : cells) {
-    const Estimate& e = c->judged_summary().mean;
+  for (const Estimate& e : estimates) {
     sum += e.value;
     below += (e.value - e.interval.low) * (e.value - e.interval.low);
     above += (e.interval.high - e.value) * (e.interval.high - e.value);

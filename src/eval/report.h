@@ -146,6 +146,7 @@ void compare_policies(Report& report);
 // Cells count alike; their distances to their limits add as squares (MOVER, Zou and Donner 2008),
 // which stays honest where a cell is all right or all wrong.
 Estimate mean_of_cells(std::span<const Cell* const> cells);
+Estimate mean_of_estimates(std::span<const Estimate> estimates);
 
 // Of a cell among other policies' cells; null: none.
 const Cell* find_cell(const PolicyReport& policy, const Cell& like);

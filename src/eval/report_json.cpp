@@ -1,6 +1,7 @@
 // The report as JSON: everything that the other forms show, for programs.
 #include "eval/controls.h"
 #include "eval/report.h"
+#include "eval/ruler_summary.h"
 
 namespace fathom::eval {
 namespace {
@@ -137,6 +138,7 @@ Json report_json(const Report& report) {
   for (const PolicyReport& p : report.policies) {
     out["policies"].push_back(policy_json(p, report.policies[0], report.margin));
   }
+  if (Json ruler = ruler_json(report); !ruler.empty()) out["ruler"] = std::move(ruler);
   for (const Frontier& f : report.frontiers) out["frontiers"].push_back(frontier_json(report, f));
   for (const CheckResult& c : report.checks) {
     Json one = estimate(c.score);

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "eval/controls.h"
 #include "eval/report.h"
+#include "eval/ruler_summary.h"
 
 namespace fathom::eval {
 namespace {
@@ -309,7 +310,7 @@ std::string report_text(const Report& report) {
   std::string out;
   if (!report.policies.empty()) {
     out = policy_lines(report) + cell_rows(report) + summary_rows(report) + depth_rows(report) +
-          question_rows(report) + gold_rows(report) + check_rows(report);
+          question_rows(report) + ruler_text(report) + gold_rows(report) + check_rows(report);
   }
   if (!report.prose.empty()) {
     out += fmt::format("{}predictions against {}\n", out.empty() ? "" : "\n",

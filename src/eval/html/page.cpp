@@ -7,6 +7,23 @@
 namespace fathom::eval {
 namespace {
 
+// In the order of the page, one a line.
+constexpr std::string (*kSections[])(const Report&) = {
+    html::frontier_charts,  //
+    html::policy_table,  //
+    html::depth_tables,  //
+    html::question_table,  //
+    html::needle_maps,  //
+    html::ruler_table,  //
+    html::task_tables,  //
+    html::turn_table,  //
+    html::prose_tables,  //
+    html::attention_section,  //
+    html::check_table,  //
+    html::account_pictures,  //
+    html::descriptions,  //
+};
+
 std::string name_of(const nlohmann::ordered_json& run) {
   const auto it = run.find("model");
   return it != run.end() && it->is_string() ? it->get<std::string>() : "a model";
@@ -34,12 +51,9 @@ std::string report_page(const Report& report, const nlohmann::ordered_json& run)
   out += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
   out += fmt::format("<title>{}: what shortcuts cost</title>\n", html::escape(name_of(run)));
   out += fmt::format("<style>{}</style>\n</head>\n<body>\n<main>\n", html::style());
-  out += header(report, run) + html::frontier_charts(report) + html::policy_table(report) +
-         html::depth_tables(report) + html::question_table(report) + html::needle_maps(report) +
-         html::task_tables(report) + html::turn_table(report) + html::prose_tables(report) +
-         html::attention_section(report) + html::check_table(report) +
-         html::account_pictures(report) + html::descriptions(report) +
-         html::provenance(report, run);
+  out += header(report, run);
+  for (const auto section : kSections) out += section(report);
+  out += html::provenance(report, run);
   out += "<footer>Written by fathom eval. This page loads nothing.</footer>\n";
   out += fmt::format("</main>\n<script>{}</script>\n</body>\n</html>\n", html::script());
   return out;

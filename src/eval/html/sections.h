@@ -23,6 +23,7 @@ std::string policy_table(const Report& report);
 std::string depth_tables(const Report& report);
 std::string question_table(const Report& report);
 std::string task_tables(const Report& report);
+std::string ruler_table(const Report& report);
 std::string needle_maps(const Report& report);
 std::string turn_table(const Report& report);
 std::string prose_tables(const Report& report);
