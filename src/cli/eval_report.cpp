@@ -80,6 +80,9 @@ void show_report(const EvalArgs& args, const eval::Report& report, const Json& r
     write_file(args.output + "/results.json",
                all.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
     write_file(args.output + "/report.html", eval::report_page(report, run));
+    if (!report.needle_csv.empty()) {
+      write_file(args.output + "/needle.csv", report.needle_csv);
+    }
     write_file(args.output + "/results.md", eval::report_table(report, run));
   }
   if (args.json) {

@@ -30,17 +30,6 @@ std::string word_shape(std::string_view word) {
   return upper(word[0]) ? "A" : "a";
 }
 
-std::vector<std::string_view> words_of(std::string_view text) {
-  std::vector<std::string_view> out;
-  for (size_t i = 0; i < text.size();) {
-    size_t end = i;
-    while (end < text.size() && word_character(text[end])) ++end;
-    if (end > i) out.push_back(text.substr(i, end - i));
-    i = std::max(end, i + 1);
-  }
-  return out;
-}
-
 class Choices {
  public:
   explicit Choices(std::string right) : shape_(shape_of(right)), out_{std::move(right)} {}
@@ -84,6 +73,17 @@ std::vector<std::string> choice_of_options(const Turn& turn) {
 constexpr size_t kLongestAnswer = 80;  // characters
 
 }  // namespace
+
+std::vector<std::string_view> words_of(std::string_view text) {
+  std::vector<std::string_view> out;
+  for (size_t i = 0; i < text.size();) {
+    size_t end = i;
+    while (end < text.size() && word_character(text[end])) ++end;
+    if (end > i) out.push_back(text.substr(i, end - i));
+    i = std::max(end, i + 1);
+  }
+  return out;
+}
 
 std::string shape_of(std::string_view text) {
   std::string out;

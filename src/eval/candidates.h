@@ -16,6 +16,9 @@ inline constexpr size_t kMostCandidates = 8;
 // for what is of hexadecimal digits and hyphens, ... Candidates share it.
 std::string shape_of(std::string_view text);
 
+// Runs of letters, digits, hyphens and what is not ASCII.
+std::vector<std::string_view> words_of(std::string_view text);
+
 // The right answer first, then up to seven others: the options of a multiple choice; else answers
 // of the same shape, as different from each other as they come, out of the instance's other turns,
 // the context, and other instances of the task. A function of its arguments alone. Fewer than two

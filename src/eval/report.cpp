@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "eval/needle_grid.h"
 #include "eval/score/scorer.h"
 #include "eval/task/task.h"
 
@@ -66,6 +67,9 @@ Cell make_cell(const std::vector<Lines>& sessions) {
       c.choices.push_back(scored(s, [](const QueryResult& r) { return *r.chosen ? 1.0 : 0.0; }));
     }
     c.cut_contexts += s[0]->cut_tokens > 0;
+    for (const ResultLine* l : s) {
+      if (l->result.named) c.named.add(*l->result.named);
+    }
   }
   c.summary = summarize(c.sessions);
   c.choice_summary = summarize(c.choices);
@@ -253,6 +257,7 @@ Report make_report(const ReportInput& input) {
     add_depths(by_policy[order[i]], out.policies[i]);
   }
   out.checks = checks_of(input.lines);
+  out.needle_csv = needle_csv(needle_grid(input.lines));
   compare_policies(out);
   return out;
 }

@@ -12,6 +12,7 @@
 
 #include "eval/account.h"
 #include "eval/cost.h"
+#include "eval/over_generation.h"
 #include "eval/predictions.h"
 #include "eval/prose.h"
 #include "eval/run.h"
@@ -64,6 +65,7 @@ struct Cell {
   ScoreSummary choice_summary;
   double chance = 0, choice_chance = 0;                                  // means over questions
   std::optional<double> gold_nll, gold_kept, gold_layers, gold_fetched;  // means
+  NamedSummary named;  // of answers to questions for values
   size_t cut_contexts = 0;
   std::vector<std::pair<double, double>> by_depth;  // depth, score
 
@@ -125,6 +127,7 @@ struct Report {
   std::vector<PolicyReport> policies;  // the first is what others are compared with
   std::vector<Frontier> frontiers;     // none without cost runs
   std::vector<CheckResult> checks;
+  std::string needle_csv;  // needle_grid.h
   std::vector<ProseLine> prose;
   std::vector<CostLine> costs;
   std::vector<AccountLine> accounts;

@@ -35,6 +35,7 @@ Json cell_json(const Cell& c) {
   out["gold_layers"] = value_or_null(c.gold_layers);
   out["gold_fetched"] = value_or_null(c.gold_fetched);
   out["cut_contexts"] = c.cut_contexts;
+  if (c.named.answers > 0) out["over_generation"] = named_json(c.named);
   return out;
 }
 
@@ -110,6 +111,8 @@ Json policy_json(const PolicyReport& p, const PolicyReport& first, double margin
               {"time_to_first_token_seconds", p.cost.first_token_seconds},
               {"kv_bytes", p.cost.kv_bytes}};
   for (const auto& [name, score] : p.groups) out["groups"][name] = estimate(score);
+  const NamedSummary named = named_summary(p);
+  if (named.answers > 0) out["over_generation"] = named_json(named);
   if (p.measured) out["cost"] = cost_json(*p.measured);
   if (p.measured && first.measured && &p != &first) {
     out["cost"]["break_even_questions"] = value_or_null(break_even(*first.measured, *p.measured));

@@ -310,7 +310,8 @@ std::string report_text(const Report& report) {
   std::string out;
   if (!report.policies.empty()) {
     out = policy_lines(report) + cell_rows(report) + summary_rows(report) + depth_rows(report) +
-          question_rows(report) + ruler_text(report) + gold_rows(report) + check_rows(report);
+          question_rows(report) + ruler_text(report) + named_text(report) + gold_rows(report) +
+          check_rows(report);
   }
   if (!report.prose.empty()) {
     out += fmt::format("{}predictions against {}\n", out.empty() ? "" : "\n",

@@ -17,6 +17,16 @@ double seconds_of(const JsonView& object, const std::string& key) {
   return value;
 }
 
+std::optional<NamedItems> read_named(const JsonView& object) {
+  if (!object.find("named")) return std::nullopt;
+  const NamedItems out{size_of(object, "named"), size_of(object, "named_right"),
+                       size_of(object, "named_wanted")};
+  if (out.right > out.items) {
+    throw bad_file(object.source(), "'named_right' is {} of {}", out.right, out.items);
+  }
+  return out;
+}
+
 QueryResult read_result(const JsonView& object) {
   QueryResult r;
   r.output = object.require_text("output");
@@ -32,6 +42,8 @@ QueryResult read_result(const JsonView& object) {
   r.kv_bytes = size_of(object, "kv_bytes");
   r.cut = object.flag("cut").value_or(false);
   r.generated = object.flag("generated").value_or(true);
+  r.rouge_l = object.number("rouge_l");
+  r.named = read_named(object);
   r.gold_nll = object.number("gold_nll");
   r.chosen = object.flag("chosen");
   r.choices = size_of(object, "choices");
@@ -79,6 +91,12 @@ std::string result_line(const ResultLine& line) {
     if (value) json[name] = *value;
   };
   add("chosen", r.chosen);
+  add("rouge_l", r.rouge_l);
+  if (r.named) {
+    json["named"] = r.named->items;
+    json["named_right"] = r.named->right;
+    json["named_wanted"] = r.named->wanted;
+  }
   add("gold_nll", r.gold_nll);
   add("gold_kept", r.gold_kept);
   add("gold_layers", r.gold_layers);

@@ -141,6 +141,8 @@ class InstanceRun {
       QueryResult& r = results_[first + i];
       r.output = answers[i].text;
       r.score = score_output(instance_, first + i, r.output);
+      r.rouge_l = needle_rouge(instance_, first + i, r.output);
+      r.named = named_items(instance_, first + i, r.output);
       r.output_tokens = answers[i].tokens.size();
       r.decode_seconds = answers[i].seconds;
       r.kv_bytes = asked[i].cache().bytes();

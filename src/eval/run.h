@@ -22,6 +22,7 @@
 
 #include "eval/controls.h"
 #include "eval/instance.h"
+#include "eval/named_items.h"
 #include "eval/prompt.h"
 #include "eval/task_score.h"
 
@@ -37,7 +38,10 @@ struct QueryResult {
   double decode_seconds = 0;  // after the first token; of steps with other questions, its share
   size_t kv_bytes = 0;        // at the end of the answer
   bool cut = false;           // max_new ended the answer
-  bool generated = true;      // false: only the gold answer was judged, and score says nothing
+  // Of needles: ROUGE-L between the answer and the needle, or its value alone where that is nearer.
+  std::optional<double> rouge_l;
+  std::optional<NamedItems> named;  // where values are asked for
+  bool generated = true;  // false: only the gold answer was judged, and score says nothing
 
   // Forced: the gold answer in the place of the model's own.
   std::optional<double> gold_nll;  // mean -ln p of its tokens, of the first 64

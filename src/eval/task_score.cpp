@@ -1,5 +1,7 @@
 #include "eval/task_score.h"
 
+#include <algorithm>
+
 #include "eval/score/scorer.h"
 #include "eval/score/text.h"
 
@@ -17,6 +19,21 @@ double score_output(const Instance& instance, size_t turn, std::string_view outp
   const std::string clean =
       cleans_output(instance.suite) ? clean_output(output) : std::string(output);
   return scorer.score({clean, t.answers, t.options, rivals});
+}
+
+std::optional<double> needle_rouge(const Instance& instance, size_t turn, std::string_view output) {
+  const Turn& t = instance.turns[turn];
+  if (instance.suite != "needle" || t.answers.empty()) return std::nullopt;
+  // Of single lines ROUGE-Lsum is ROUGE-L.
+  const auto one_line = [](std::string text) {
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return text;
+  };
+  std::vector<std::string> golds = t.answers;
+  for (const Span& s : t.gold) {
+    golds.push_back(one_line(instance.context.substr(s.begin, s.end - s.begin)));
+  }
+  return score_rouge_lsum({one_line(std::string(output)), golds});
 }
 
 bool one_gold(const Instance& instance, size_t turn) {

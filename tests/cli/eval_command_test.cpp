@@ -59,6 +59,10 @@ TEST(EvalCommand, ComparesPoliciesAndResumes) {
   EXPECT_EQ(report["policies"][0]["questions"], 10);
   EXPECT_EQ(report["policies"][0]["tasks"][0]["task"], "needle/facts");
   EXPECT_TRUE(report["policies"][1]["against_first"].contains("verdict"));
+  const std::string grid = test::read_file(temporary() / "results" / "needle.csv");
+  EXPECT_EQ(grid.substr(0, grid.find('\n')),
+            "policy,mode,task,length,depth,score,n,rouge_l,choice,choice_n");
+  EXPECT_GE(std::count(grid.begin(), grid.end(), '\n'), 3) << grid;
   EXPECT_EQ(fathom(call).code, 2);  // it would mix with what is there
   // Half of it lost, as after an interrupt: the rest is run again, and the report is the same.
   const fs::path results = temporary() / "results" / "results.jsonl";

@@ -7,11 +7,12 @@
 #include "eval/html/chart.h"
 #include "eval/html/markup.h"
 #include "eval/html/sections.h"
+#include "eval/needle_grid.h"
 
 namespace fathom::eval::html {
 namespace {
 
-constexpr size_t kBins = 10;
+constexpr size_t kBins = 11;  // the nearest of 0, 10, ..., 100 %
 
 struct Bin {
   double sum = 0;
@@ -24,8 +25,7 @@ Map map_of(const PolicyReport& p) {
   for (const Cell& c : p.cells) {
     if (c.measure == Measure::kNone) continue;
     for (const auto& [depth, score] : c.by_depth) {
-      const size_t at = std::min(kBins - 1, static_cast<size_t>(depth * double(kBins)));
-      Bin& bin = out[c.length][at];
+      Bin& bin = out[c.length][nearest_tenth(depth)];
       bin.sum += score;
       ++bin.n;
     }
@@ -41,8 +41,7 @@ std::string row_of(size_t length, const std::array<Bin, kBins>& bins, double y) 
   for (size_t i = 0; i < kBins; ++i) {
     const double x = kLabel + kBox * double(i);
     const double share = bins[i].n > 0 ? bins[i].sum / double(bins[i].n) : 0;
-    const std::string place =
-        fmt::format("{} tokens, depth {} to {} %", length, 10 * i, 10 * (i + 1));
+    const std::string place = fmt::format("{} tokens, depth near {} %", length, 10 * i);
     out += fmt::format(
         "<g><title>{}: {}</title>"
         "<rect class=\"h0\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{}\" height=\"{}\"/>",
@@ -96,7 +95,8 @@ std::string needle_maps(const Report& report) {
   return section("needles", "Where facts are found",
                  "Depth of the fact in the text to the right, length of the text in tokens "
                  "downwards; share of right answers in percent, over all tasks that hide facts and "
-                 "that count.",
+                 "that count. Each box stands for the depths near 0, 10, ..., 100 %; how many "
+                 "questions it holds shows under the pointer.",
                  "<div class=\"maps\">\n" + out + "</div>\n");
 }
 

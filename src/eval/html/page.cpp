@@ -9,19 +9,20 @@ namespace {
 
 // In the order of the page, one a line.
 constexpr std::string (*kSections[])(const Report&) = {
-    html::frontier_charts,  //
-    html::policy_table,  //
-    html::depth_tables,  //
-    html::question_table,  //
-    html::needle_maps,  //
-    html::ruler_table,  //
-    html::task_tables,  //
-    html::turn_table,  //
-    html::prose_tables,  //
-    html::attention_section,  //
-    html::check_table,  //
-    html::account_pictures,  //
-    html::descriptions,  //
+    html::frontier_charts,        //
+    html::policy_table,           //
+    html::depth_tables,           //
+    html::question_table,         //
+    html::needle_maps,            //
+    html::ruler_table,            //
+    html::task_tables,            //
+    html::turn_table,             //
+    html::over_generation_table,  //
+    html::prose_tables,           //
+    html::attention_section,      //
+    html::check_table,            //
+    html::account_pictures,       //
+    html::descriptions,           //
 };
 
 std::string name_of(const nlohmann::ordered_json& run) {

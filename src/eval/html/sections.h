@@ -25,6 +25,7 @@ std::string question_table(const Report& report);
 std::string task_tables(const Report& report);
 std::string ruler_table(const Report& report);
 std::string needle_maps(const Report& report);
+std::string over_generation_table(const Report& report);
 std::string turn_table(const Report& report);
 std::string prose_tables(const Report& report);
 std::string attention_section(const Report& report);
