@@ -180,12 +180,10 @@ class ProfileCommand {
       result.policies.push_back(eval::policy_recall(recording, policy, args_.options, pool));
       if (!done()) return false;
     }
-    if (layer.window > 0)
-      result.note += fmt::format(
-          "The model gives this layer a window of {} "
-          "tokens, which is not counted here. ",
-          layer.window);
-    if (layer.soft_cap > 0) result.note += "The layer's soft cap is not counted here.";
+    if (layer.window > 0) {
+      result.note += fmt::format("Queries of this layer see the last {} tokens. ", layer.window);
+    }
+    if (layer.soft_cap > 0) result.note += fmt::format("Scores are capped at {}.", layer.soft_cap);
     report_.layers.push_back(std::move(result));
     return true;
   }

@@ -12,7 +12,7 @@ namespace fathom::cli {
 struct LayerResult {
   eval::LayerProfile profile;
   std::vector<eval::PolicyRecall> policies;
-  std::string note;  // what a recording of this layer leaves out; may be empty
+  std::string note;  // of the layer's window and soft cap; may be empty
 };
 
 struct ProfileReport {

@@ -28,6 +28,8 @@ Json summary(const kv::Replay& replay, const ReplayArgs& args) {
               {"prompt_tokens", r.prompt()}, {"decode_steps", r.steps()},
               {"heads", r.heads()},          {"kv_heads", r.kv_heads()},
               {"head_dim", r.head_dim()}};
+  if (r.window() > 0) out["window"] = r.window();
+  if (r.soft_cap() > 0) out["soft_cap"] = r.soft_cap();
   for (const auto& [name, value] : replay.numbers) out[name] = value;
   if (!args.output.empty()) out["file"] = args.output;
   out["tensors"] = tensors;
@@ -39,6 +41,8 @@ std::string text(const kv::Replay& replay) {
   std::string out = fmt::format(
       "{}\n{} tokens and {} steps, {} query heads of {} channels, {} kv heads\n",
       replay.policy.line, grouped(r.prompt()), r.steps(), r.heads(), r.head_dim(), r.kv_heads());
+  if (r.window() > 0) out += fmt::format("a window of {} tokens\n", grouped(size_t(r.window())));
+  if (r.soft_cap() > 0) out += fmt::format("scores capped at {}\n", r.soft_cap());
   for (const auto& [name, value] : replay.numbers)
     out += fmt::format("{:<18} {:.6g}\n", name, value);
   return out;
@@ -72,7 +76,7 @@ Runner add_replay(CLI::App& app) {
   CLI::App* c = app.add_subcommand("replay", "Run a --kv line on a recorded attention layer");
   c->add_option("RECORDING", args->recording,
                 "safetensors of one layer: q [tokens, heads, head_dim], k and v [tokens, kv_heads, "
-                "head_dim], after RoPE; metadata prompt_tokens")
+                "head_dim], after RoPE; metadata prompt_tokens, window, soft_cap")
       ->required();
   c->add_option("--kv", args->kv,
                 "Cache policy, e.g. \"prefill=xattention store=f32\"; see "

@@ -49,8 +49,8 @@ size_t recording_bytes(const model::Config& config, size_t tokens);
 
 // Writes the layer as a recording whose last tokens, from `prompt` on, are decode steps. Unrotated
 // keys and queries are in it, computed back from the rotated ones; `rope_freq_base` is where the
-// model's rotation is that of the base alone, over the whole head. Where attention has a window or
-// a soft cap, which a recording cannot express, they are named in the metadata.
+// model's rotation is that of the base alone, over the whole head. The layer's window and soft
+// cap are part of it.
 void write_recording(const RecordedLayer& layer, const Runner& runner, size_t prompt,
                      const std::string& path);
 

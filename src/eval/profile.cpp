@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "kv/attention_rows.h"
 #include "kv/replay/attend_lists.h"
 #include "kv/replay/bundle_index.h"
 #include "kv/replay/replay.h"
@@ -22,20 +23,17 @@ void attention_row(const Recording& r, size_t head, size_t token, std::vector<fl
   const float* q = r.queries(kv_head, token, 1).row(0, head % r.group(), d);
   const kv::HeadView keys = r.head(kv_head, token + 1);
   weights.resize(token + 1);
-  float top = -INFINITY;
   for (size_t t = 0; t <= token; ++t) {
     const float* k = keys.key(t);
     float dot = 0;
     for (size_t c = 0; c < d; ++c) dot += q[c] * k[c];
     weights[t] = dot * r.scale();
-    top = std::max(top, weights[t]);
   }
-  double sum = 0;
-  for (float& w : weights) {
-    w = std::exp(w - top);
-    sum += w;
-  }
-  for (float& w : weights) w = static_cast<float>(w / sum);
+  kv::attention_weights(keys, token, weights);
+}
+
+double seen_keys(const Recording& r, size_t token) {
+  return static_cast<double>(token + 1 - r.first_seen(token));
 }
 
 // `count` of [begin, end), evenly spread, the last among them.
@@ -48,15 +46,17 @@ std::vector<size_t> spread_rows(size_t begin, size_t end, size_t count) {
 
 size_t distance_bin(size_t distance) { return static_cast<size_t>(std::bit_width(distance)); }
 
-// For each row the tokens that followed earlier occurrences of its own, beyond the local ones.
-std::vector<std::vector<size_t>> copied_tokens(std::span<const TokenId> tokens,
+// For each row the tokens that followed earlier occurrences of its own, beyond the local ones, as
+// far as it sees them.
+std::vector<std::vector<size_t>> copied_tokens(const Recording& r, std::span<const TokenId> tokens,
                                                const std::vector<size_t>& rows, size_t local) {
   std::map<TokenId, std::vector<size_t>> places;
   for (size_t t = 0; t < tokens.size(); ++t) places[tokens[t]].push_back(t);
   std::vector<std::vector<size_t>> out(rows.size());
   for (size_t i = 0; i < rows.size(); ++i) {
     for (const size_t t : places[tokens[rows[i]]]) {
-      if (t + 1 + local <= rows[i]) out[i].push_back(t + 1);
+      const bool seen = t + 1 >= r.first_seen(rows[i]);
+      if (seen && t + 1 + local <= rows[i]) out[i].push_back(t + 1);
     }
   }
   return out;
@@ -68,7 +68,8 @@ class HeadSums {
     sums_.distance.resize(bins);
   }
 
-  void add(const std::vector<float>& weights, const std::vector<size_t>& copied) {
+  // Of a query that sees `seen` keys, its own the last.
+  void add(const std::vector<float>& weights, double seen, const std::vector<size_t>& copied) {
     const size_t n = weights.size();
     double entropy = 0;
     for (size_t t = 0; t < n; ++t) {
@@ -79,12 +80,12 @@ class HeadSums {
       sums_.distance[distance_bin(n - 1 - t)] += w;
     }
     sums_.entropy += entropy;
-    sums_.spread += n > 1 ? entropy / std::log(static_cast<double>(n)) : 1.0;
+    sums_.spread += seen > 1 ? entropy / std::log(seen) : 1.0;
     ++rows_;
     if (copied.empty()) return;
     ++copy_rows_;
     for (const size_t t : copied) sums_.copy += weights[t];
-    sums_.copy_chance += static_cast<double>(copied.size()) / static_cast<double>(n);
+    sums_.copy_chance += static_cast<double>(copied.size()) / seen;
   }
 
   HeadProfile mean() const {
@@ -170,11 +171,12 @@ StageRecall prefill_recall(const kv::Replay& replay, const ProfileOptions& optio
       kv::visible_keys(lists.list(h, row), row, keys);
       counts.clear();
       bundles[h / r.group()].append(h % r.group(), row, keys, counts);
+      kv::drop_before(r.first_seen(row), keys, counts);
       for (size_t i = 0; i < keys.size(); ++i) {  // what is read; a sample stands for more
         const bool again = i > 0 && keys[i] == keys[i - 1];
         if (!again) heads[h].recall += weights[static_cast<size_t>(keys[i])];
       }
-      heads[h].read += static_cast<double>(keys.size()) / static_cast<double>(row + 1);
+      heads[h].read += static_cast<double>(keys.size()) / seen_keys(r, row);
     }
   });
   return summary(heads, rows.size());
@@ -198,7 +200,7 @@ void step_recall(const kv::Replay& replay, PolicyRecall& out) {
         heads[h].recall += weights[static_cast<size_t>(key)];
         read[h][static_cast<size_t>(key) / kv::kPieceTokens] += 1.0 / kv::kPieceTokens;
       }
-      heads[h].read += static_cast<double>(keys.size()) / static_cast<double>(row + 1);
+      heads[h].read += static_cast<double>(keys.size()) / seen_keys(r, row);
     }
   });
   out.steps = summary(heads, r.steps());
@@ -224,14 +226,14 @@ LayerProfile profile_layer(const Recording& r, std::span<const TokenId> tokens,
   // The first rows have nothing but sinks and neighbours to look at.
   const size_t begin = std::min(options.sinks + options.local, r.tokens() - 1);
   const std::vector<size_t> rows = spread_rows(begin, r.tokens(), options.rows);
-  const auto copied = copied_tokens(tokens, rows, options.local);
+  const auto copied = copied_tokens(r, tokens, rows, options.local);
   for (const auto& list : copied) out.copy_rows += !list.empty();
   pool.run(r.heads(), [&](size_t h, int) {
     HeadSums sums(options, distance_bin(r.tokens() - 1) + 1);
     std::vector<float> weights;
     for (size_t i = 0; i < rows.size(); ++i) {
       attention_row(r, h, rows[i], weights);
-      sums.add(weights, copied[i]);
+      sums.add(weights, seen_keys(r, rows[i]), copied[i]);
     }
     out.heads[h] = sums.mean();
   });

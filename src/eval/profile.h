@@ -1,8 +1,9 @@
 // What a layer's heads attend to, and what policies would have read of it: a researcher's first
 // look at a recording.
 //
-// Attention is computed over the recorded keys as the model's dense attention weighs them, without
-// windows and soft caps. Everything is deterministic.
+// Attention is computed over the recorded keys as the model's dense attention weighs them, with the
+// layer's window and soft cap; shares are of the keys that a query sees. Everything is
+// deterministic.
 #pragma once
 
 #include <optional>

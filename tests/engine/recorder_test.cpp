@@ -10,6 +10,7 @@
 #include "kv/replay/replay.h"
 #include "support/shared_data.h"
 #include "support/temp_dir.h"
+#include "support/tiny_model.h"
 
 namespace fathom::engine {
 namespace {
@@ -72,6 +73,37 @@ TEST(Recorder, AReplayOfARecordingGivesTheModelsOwnAttention) {
     // The model's kernels are f32, and its exponential is good to a few 2^-23; a row sums 300
     // terms.
     EXPECT_LT(distance(replay.out, layer.out), 300 * std::ldexp(1.0, -23)) << layer.layer;
+  }
+}
+
+// Layers with a soft cap, with a window, with both and with neither.
+TEST(Recorder, SoftCapsAndWindowsArePartOfARecording) {
+  const test::TempDir folder;
+  for (const char* model : {"gemma2", "gemma3"}) {
+    const auto runner = test::tiny_model(model, "");
+    const model::Config& c = runner->config();
+    std::vector<size_t> all(c.layers);
+    for (size_t i = 0; i < all.size(); ++i) all[i] = i;
+    LayerRecorder recorder(c, all, RecordOutput::kYes);
+    kv::SequenceCache cache = runner->new_cache();
+    runner->observe(&recorder);
+    runner->read(cache, test::random_tokens(120, c.vocab, 3));
+    runner->observe(nullptr);
+    size_t windowed = 0;
+    for (const RecordedLayer& layer : recorder.take()) {
+      const std::string path = folder.file("layer.safetensors");
+      write_recording(layer, *runner, 110, path);
+      const kv::Recording recording(path);
+      EXPECT_EQ(recording.soft_cap(), c.attention_soft_cap);
+      EXPECT_EQ(recording.window(), c.windowed(layer.layer) ? c.window : 0);
+      windowed += recording.window() > 0;
+      const kv::Policy policy = kv::make_policy(kv::parse_policy("store=f32"), {});
+      kv::Replay replay(recording, policy, runner->threads());
+      kv::run_replay(replay);
+      EXPECT_LT(distance(replay.out, layer.out), 120 * std::ldexp(1.0, -23)) << layer.layer;
+    }
+    EXPECT_GT(windowed, 0u);
+    EXPECT_LT(windowed, c.layers);
   }
 }
 

@@ -27,14 +27,16 @@ struct MadeLayer {
     }
   }
 
-  std::string write(const test::TempDir& folder) const {
+  std::string write(const test::TempDir& folder,
+                    std::map<std::string, std::string> metadata = {}) const {
     const auto view = [](const char* name, uint64_t heads, const std::vector<float>& values) {
       return file::safetensors_view(name, file::ElementType::kF32, {kTokens, heads, kDim},
                                     std::span<const float>(values));
     };
     const file::SafetensorsView tensors[] = {view("q", 2, q), view("k", 1, k), view("v", 1, v)};
     const std::string path = folder.file("made.safetensors");
-    file::write_safetensors(path, tensors, {{"prompt_tokens", "240"}});
+    metadata["prompt_tokens"] = "240";
+    file::write_safetensors(path, tensors, metadata);
     return path;
   }
 };
@@ -74,6 +76,32 @@ TEST(Profile, TellsAnInductionHeadFromOneThatLooksEverywhere) {
   for (const double share : flat.distance) sum += share;
   EXPECT_NEAR(sum, 1.0, 1e-6);
   EXPECT_NEAR(flat.distance[0], flat.local, 1e-9) << "one local token is the query's own";
+}
+
+// Head 1 attends to all that it sees alike, and under a cap this low head 0 does, too.
+TEST(Profile, CountsTheWindowAndTheSoftCap) {
+  const test::TempDir folder;
+  const MadeLayer made;
+  const kv::Recording recording(made.write(folder, {{"window", "40"}, {"soft_cap", "0.001"}}));
+  ThreadPool pool(2);
+  ProfileOptions options;
+  options.local = 10;
+  const LayerProfile layer = profile_layer(recording, made.tokens, options, pool);
+  for (const HeadProfile& head : layer.heads) {
+    EXPECT_NEAR(head.spread, 1.0, 1e-5);
+    EXPECT_NEAR(head.copy, head.copy_chance, 1e-4);
+    EXPECT_LT(head.sinks, 0.05) << "only the first rows see them";
+    EXPECT_EQ(head.distance[7], 0.0) << "64 to 127 tokens away";
+  }
+  const auto recall = [&](const char* line) {
+    return policy_recall(recording, kv::make_policy(kv::parse_policy(line), {}), options, pool);
+  };
+  EXPECT_NEAR(recall("store=f32").steps.read, 1.0, 1e-9);
+  // The 20 last ones that the step before left, and its own.
+  EXPECT_NEAR(recall("keep=streaming(sinks=4,recent=20) store=f32").steps.read, 21.0 / 40, 1e-9);
+  const PolicyRecall shape = recall("prefill=a_shape(sinks=4,window=1000) store=f32");
+  EXPECT_NEAR(shape.prefill->read, 1.0, 1e-9);
+  EXPECT_NEAR(shape.prefill->recall, 1.0, 1e-5);
 }
 
 TEST(Profile, RecallIsTheAttentionOnWhatAPolicyReads) {

@@ -6,6 +6,10 @@
 
 namespace fathom::kv {
 
+double capped(const HeadView& head, double score) {
+  return head.soft_cap > 0 ? head.soft_cap * std::tanh(score / head.soft_cap) : score;
+}
+
 void visible_keys(const RowList& list, size_t query, std::vector<int32_t>& keys) {
   const int32_t last = static_cast<int32_t>(query);
   const auto add = [&](int32_t key) {
@@ -21,6 +25,18 @@ void visible_keys(const RowList& list, size_t query, std::vector<int32_t>& keys)
   for (; column != list.columns.end(); ++column) add(*column);
 }
 
+void drop_before(size_t first, std::vector<int32_t>& keys, std::vector<float>& counts) {
+  size_t left = 0;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (static_cast<size_t>(keys[i]) < first) continue;
+    keys[left] = keys[i];
+    if (!counts.empty()) counts[left] = counts[i];
+    ++left;
+  }
+  keys.resize(left);
+  if (!counts.empty()) counts.resize(left);
+}
+
 double attend_keys(const HeadView& head, const float* q, std::span<const int32_t> keys, float* out,
                    std::span<const float> counts) {
   const size_t d = head.head_dim;
@@ -30,7 +46,7 @@ double attend_keys(const HeadView& head, const float* q, std::span<const int32_t
     const float* k = head.key(static_cast<size_t>(keys[i]));
     double score = 0;
     for (size_t c = 0; c < d; ++c) score += double{q[c]} * k[c];
-    weights[i] = score * head.scale;
+    weights[i] = capped(head, score * head.scale);
     most = std::max(most, weights[i]);
   }
   double total = 0;

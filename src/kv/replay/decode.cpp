@@ -21,8 +21,9 @@ HeadView with_sinks(HeadView view, const std::vector<float>& sinks, std::vector<
 double join_extra(const HeadView& view, const ExtraToken& extra, const float* q, double lse,
                   float* out) {
   if (extra.count == 0) return lse;
-  double score = std::log(extra.count);
-  for (size_t c = 0; c < view.head_dim; ++c) score += double{q[c]} * extra.k[c] * view.scale;
+  double product = 0;
+  for (size_t c = 0; c < view.head_dim; ++c) product += double{q[c]} * extra.k[c];
+  const double score = capped(view, product * view.scale) + std::log(extra.count);
   const double most = std::max(lse, score);
   const double both = most + std::log(std::exp(lse - most) + std::exp(score - most));
   const double old = std::exp(lse - both), fresh = std::exp(score - both);
@@ -53,7 +54,8 @@ void replay_decode(Replay& replay) {
     const size_t kv_head = i % r.heads() / r.group();
     const ExtraToken& extra = replay.step_heads[i / r.heads() * r.kv_heads() + kv_head].extra;
     read += static_cast<double>(replay.readable[i].size() + (extra.count > 0 ? 1 : 0));
-    there += static_cast<double>(r.prompt() + i / r.heads() + 1);
+    const size_t token = r.prompt() + i / r.heads();
+    there += static_cast<double>(token + 1 - r.first_seen(token));
   }
   if (there > 0) replay.numbers["decode_keys_read"] = read / there;
 }

@@ -1,6 +1,6 @@
 // FETCH on a recording: what each decode step's query reads of what KEEP left. `fetched_positions`
 // [steps, lists, most]: ascending, padded with -1; a list for each kv head, or for each query head
-// where the policy lets these choose by themselves.
+// where the policy lets these choose by themselves. Of a layer with a window, what that leaves.
 #include <algorithm>
 
 #include "base/error.h"
@@ -102,6 +102,13 @@ class FetchReplay {
     }
   }
 
+  // Layers with a window are left to it.
+  void step_in_window(size_t s) {
+    for (size_t h = 0; h < r_.kv_heads(); ++h) {
+      lists_.push_back(replay_.readable[s * r_.heads() + h * r_.group()]);
+    }
+  }
+
   void finish() {
     const size_t steps = std::max<size_t>(r_.steps(), 1);
     replay_.tensors.push_back(
@@ -138,8 +145,11 @@ void replay_fetch(Replay& replay) {
   const FetchNeeds needs = replay.policy.fetch->needs();
   require(needs, replay);
   FetchReplay fetch(replay);
-  fetch.read_prompt(needs.observed);
-  for (size_t s = 0; s < replay.recording.steps(); ++s) fetch.step(s);
+  const bool windowed = replay.recording.window() > 0;
+  if (!windowed) fetch.read_prompt(needs.observed);
+  for (size_t s = 0; s < replay.recording.steps(); ++s) {
+    windowed ? fetch.step_in_window(s) : fetch.step(s);
+  }
   fetch.finish();
 }
 

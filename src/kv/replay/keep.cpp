@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "kv/replay/attend_lists.h"
 #include "kv/replay/kept_layer.h"
 #include "kv/replay/replay.h"
 #include "kv/rope.h"
@@ -28,13 +29,16 @@ void require(const KeepPolicy& policy, const Recording& r) {
   }
 }
 
-// What every head of the step's query may read: what was kept before it, and its own token.
+// What every head of the step's query may read: what was kept before it, and its own token, as far
+// as it sees them.
 void leave(const Positions& kept, size_t step, Replay& replay) {
   const Recording& r = replay.recording;
+  std::vector<float> none;
   for (size_t h = 0; h < r.heads(); ++h) {
     std::vector<int32_t>& readable = replay.readable[step * r.heads() + h];
     readable = kept[h / r.group()];
     readable.push_back(static_cast<int32_t>(r.prompt() + step));
+    drop_before(r.first_seen(r.prompt() + step), readable, none);
   }
 }
 

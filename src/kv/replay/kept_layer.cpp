@@ -117,7 +117,8 @@ void KeptLayer::apply(const KeepPolicy& policy, const std::vector<std::vector<in
     Head& h = heads_[i];
     Folded folded;
     if (policy.folds()) folded = policy.fold(view(i), kept[i]);
-    if (folded.count > 0) {
+    // As in a cache: it has no position that a window could leave behind.
+    if (folded.count > 0 && recording_->window() == 0) {
       add_to_extra(h.extra, folded.extra_k, folded.extra_v, static_cast<double>(folded.count));
     }
     const size_t d = recording_->head_dim();

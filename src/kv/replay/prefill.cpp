@@ -69,6 +69,7 @@ size_t attend(Replay& replay, const Decisions& d) {
       visible_keys(d.lists[i], t, keys);
       counts.clear();
       bundles[head / r.group()].append(head % r.group(), t, keys, counts);
+      drop_before(r.first_seen(t), keys, counts);
       const size_t row = t * r.heads() + head;
       const float* q = queries.row(t, head % r.group(), r.head_dim());
       float* out = replay.out.data() + row * r.head_dim();
@@ -147,9 +148,12 @@ void add_bundles(Replay& replay) {
 void replay_prefill(Replay& replay) {
   const Decisions d = decide(replay);
   const double read = static_cast<double>(attend(replay, d));
-  const double n = static_cast<double>(replay.recording.prompt());
+  double seen = 0;
+  for (size_t t = 0; t < replay.recording.prompt(); ++t) {
+    seen += static_cast<double>(t + 1 - replay.recording.first_seen(t));
+  }
   const double heads = static_cast<double>(replay.recording.heads());
-  replay.numbers["prefill_keys_read"] = read / (heads * n * (n + 1) / 2);
+  replay.numbers["prefill_keys_read"] = read / (heads * seen);
   add_lists(replay, "prefill_blocks", d, &RowList::pieces);
   add_lists(replay, "prefill_columns", d, &RowList::columns);
   add_bundles(replay);

@@ -115,6 +115,8 @@ void Recording::read_metadata(const SafetensorsFile& file) {
   rope_base_ = metadata_number<double>(file, "rope_freq_base", 1.0, 1e15);
   const double root = 1.0 / std::sqrt(static_cast<double>(head_dim_));
   scale_ = static_cast<float>(metadata_number<double>(file, "scale", 1e-6, 1e6).value_or(root));
+  soft_cap_ = static_cast<float>(metadata_number<double>(file, "soft_cap", 1e-3, 1e6).value_or(0));
+  window_ = metadata_number<int32_t>(file, "window", 1, INT32_MAX).value_or(0);
   const auto rope = file.metadata().find("rope");
   if (rope == file.metadata().end() || rope->second == "interleaved pairs") return;
   if (rope->second != "halves") {
@@ -149,6 +151,8 @@ HeadView Recording::head(size_t kv_head, size_t tokens) const {
   view.v = v_.data() + at;
   if (has_unrotated_keys()) view.k_unrotated = k_unrotated_.data() + at;
   view.scale = scale_;
+  view.soft_cap = soft_cap_;
+  view.window = window_;
   return view;
 }
 

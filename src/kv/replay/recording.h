@@ -8,7 +8,9 @@
 //   q_unrotated, k_unrotated                  optional: as q and k, before RoPE
 //   hidden      [tokens, width]               optional: the layer's input
 // and metadata: `prompt_tokens` (default: all), the rest being decode steps of one query each;
-// `layer`; `scale` of q . k (default: 1/sqrt(head_dim)); `rope_freq_base` and `rope` ("interleaved
+// `layer`; `scale` of q . k (default: 1/sqrt(head_dim)); `soft_cap` (scores are cap * tanh(score /
+// cap), from 0.001 to 1000000) and `window` (a query sees so many keys up to its own), both as the
+// layer's attention has them and by default not at all; `rope_freq_base` and `rope` ("interleaved
 // pairs" or "halves"). Query head h reads kv head h / (heads / kv_heads).
 //
 // Everything is checked when the file is opened: shapes agree, the tensors are not empty, and every
@@ -42,6 +44,13 @@ class Recording {
   size_t head_dim() const { return head_dim_; }
   size_t layer() const { return layer_; }
   float scale() const { return scale_; }
+  float soft_cap() const { return soft_cap_; }  // 0: none
+  int32_t window() const { return window_; }    // 0: none
+  // The first token that the query of this one sees.
+  size_t first_seen(size_t token) const {
+    const auto window = static_cast<size_t>(window_);
+    return window > 0 && token + 1 > window ? token + 1 - window : 0;
+  }
   std::optional<double> rope_base() const { return rope_base_; }
   kernel::RopeStyle rope_style() const { return rope_style_; }
   bool has_unrotated_keys() const { return !k_unrotated_.empty(); }
@@ -62,7 +71,8 @@ class Recording {
   std::vector<float> read_keys(const file::SafetensorsFile& file, const char* name) const;
 
   size_t tokens_ = 0, prompt_ = 0, heads_ = 0, kv_heads_ = 0, head_dim_ = 0, layer_ = 0;
-  float scale_ = 0;
+  float scale_ = 0, soft_cap_ = 0;
+  int32_t window_ = 0;
   std::optional<double> rope_base_;
   kernel::RopeStyle rope_style_ = kernel::RopeStyle::kAdjacent;
   std::vector<float> q_, q_unrotated_;      // [tokens][heads][head_dim]

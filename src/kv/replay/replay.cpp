@@ -46,8 +46,9 @@ Replay::Replay(const Recording& r, const Policy& p, ThreadPool& threads)
   }
   readable.resize(r.steps() * r.heads());
   for (size_t i = 0; i < readable.size(); ++i) {
-    readable[i].resize(r.prompt() + i / r.heads() + 1);
-    std::iota(readable[i].begin(), readable[i].end(), 0);
+    const size_t token = r.prompt() + i / r.heads(), first = r.first_seen(token);
+    readable[i].resize(token + 1 - first);
+    std::iota(readable[i].begin(), readable[i].end(), static_cast<int32_t>(first));
   }
   step_heads.resize(r.steps() * r.kv_heads());
   kept.resize(r.kv_heads());
@@ -83,8 +84,9 @@ ReplayError compare_with_dense(const Replay& replay) {
   const size_t d = r.head_dim(), heads = r.heads();
   std::vector<double> apart(r.tokens()), size(r.tokens());
   replay.pool.run(r.tokens(), [&](size_t t, int) {
-    std::vector<int32_t> keys(t + 1);
-    std::iota(keys.begin(), keys.end(), 0);
+    const size_t first = r.first_seen(t);
+    std::vector<int32_t> keys(t + 1 - first);
+    std::iota(keys.begin(), keys.end(), static_cast<int32_t>(first));
     std::vector<float> dense(d);
     for (size_t h = 0; h < heads; ++h) {
       const QueryView q = r.queries(h / r.group(), t, 1);

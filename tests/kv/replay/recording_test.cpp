@@ -41,7 +41,11 @@ struct Draft {
 
 TEST(Recording, ViewsPointAtTheRightNumbers) {
   Draft draft;
-  draft.metadata = {{"prompt_tokens", "3"}, {"layer", "7"}, {"rope", "halves"}};
+  draft.metadata = {{"prompt_tokens", "3"},
+                    {"layer", "7"},
+                    {"rope", "halves"},
+                    {"soft_cap", "50.5"},
+                    {"window", "2"}};
   const Recording r = draft.open();
   EXPECT_EQ(r.prompt(), 3u);
   EXPECT_EQ(r.steps(), 2u);
@@ -51,6 +55,10 @@ TEST(Recording, ViewsPointAtTheRightNumbers) {
   EXPECT_EQ(head.layer, 7u);
   EXPECT_EQ(head.tokens, 4u);
   EXPECT_FLOAT_EQ(head.scale, 1.0f / std::sqrt(3.0f));
+  EXPECT_EQ(head.soft_cap, 50.5f);
+  EXPECT_EQ(head.window, 2);
+  EXPECT_EQ(r.first_seen(1), 0u);
+  EXPECT_EQ(r.first_seen(4), 3u);
   EXPECT_EQ(head.key(2)[1], (2 * 2 + 1) * 3 + 1);  // token 2, kv head 1, channel 1
   EXPECT_EQ(head.k_unrotated, nullptr);
   const QueryView queries = r.queries(1, 2, 3);
@@ -98,6 +106,15 @@ TEST(Recording, RefusesWhatDoesNotFit) {
        [](Draft& d) { d.metadata["prompt_tokens"] = "3x"; }},
       {"scale is 'nan', not a number from 1e-06 to 1000000",
        [](Draft& d) { d.metadata["scale"] = "nan"; }},
+      {"soft_cap is '0', not a number from 0.001 to 1000000",
+       [](Draft& d) { d.metadata["soft_cap"] = "0"; }},
+      {"soft_cap is 'inf'", [](Draft& d) { d.metadata["soft_cap"] = "inf"; }},
+      {"soft_cap is '1e-44'", [](Draft& d) { d.metadata["soft_cap"] = "1e-44"; }},
+      {"window is '0', not a number from 1 to 2147483647",
+       [](Draft& d) { d.metadata["window"] = "0"; }},
+      {"window is '-64'", [](Draft& d) { d.metadata["window"] = "-64"; }},
+      {"window is '2147483648'", [](Draft& d) { d.metadata["window"] = "2147483648"; }},
+      {"window is '1.5'", [](Draft& d) { d.metadata["window"] = "1.5"; }},
       {"rope is 'sideways'", [](Draft& d) { d.metadata["rope"] = "sideways"; }},
   };
   for (const auto& [message, spoil] : spoilers) {
