@@ -9,7 +9,8 @@
 namespace fathom::cli {
 namespace {
 
-int evaluate(const EvalArgs& args) {
+int evaluate(const EvalArgs& typed) {
+  const EvalArgs args = with_sizes(typed);
   if (args.resume && args.output.empty()) {
     throw with_hint(usage_error("--resume", "there is no folder to go on in"),
                     "name the one that -o wrote: -o DIR --resume");
@@ -29,12 +30,11 @@ void add_generating(CLI::App& c, EvalArgs& args) {
        "--suite", args.suite,
        "needle, ruler, scbench, or names of tasks, separated by commas; divergence: how far "
        "predictions on prose are from the first policy's; books: perplexity of books; all: "
-       "every task and divergence")
+       "every task and divergence. smoke and quick are measurements of a size, see below")
       ->group(group)
       ->capture_default_str();
-  c.add_option("--lengths", args.lengths, "Tokens of prompt and answer; k is 1024")
-      ->group(group)
-      ->capture_default_str();
+  c.add_option("--lengths", args.lengths, "Tokens of prompt and answer; k is 1024 (default: 4k)")
+      ->group(group);
   c.add_option("--instances", args.instances,
                "Instances of each task and length (default: 10; needle 55, the full grid); of "
                "divergence and of each book, windows")
@@ -123,6 +123,21 @@ Runner add_eval(CLI::App& app) {
   c->footer(
       "Lengths are counted by MODEL's tokenizer.\n"
       "Answers to score are one object a line: id, prediction (or a list, one a turn), answer.\n"
+      "\n"
+      "Where to begin. A size brings lengths, instances and ten usual policies; what you type\n"
+      "yourself (--lengths, --instances, --policies or --kv) counts instead.\n"
+      "  fathom eval --suite smoke       does it work, and does anything break at once? Facts and\n"
+      "                                  keys at 1k and 2k, divergence while decoding. Two "
+      "minutes\n"
+      "                                  with the bundled model.\n"
+      "  fathom eval --suite quick -o D  every task at 1k, 2k and 4k, 25 sessions each, and all "
+      "of\n"
+      "                                  divergence: enough to choose by. Half an hour with it.\n"
+      "  fathom eval MODEL --suite quick --lengths 16k --policies mine.txt -o D\n"
+      "                                  your own model, length and policies; Ctrl-C and "
+      "--resume.\n"
+      "Then look at D/report.html: the frontier first, then what a policy loses task by task.\n"
+      "\n"
       "Examples:\n"
       "  fathom eval model.gguf --suite needle --lengths 4k --policies \"store=f32;store=f16\"\n"
       "  fathom eval model.gguf --suite ruler --instances 25 -o results --resume\n"

@@ -15,7 +15,7 @@ namespace fathom::cli {
 
 struct EvalArgs {
   ModelArgs model;
-  std::string suite = "needle", lengths = "4k", books, mode = "multi-request", answers = "golden";
+  std::string suite = "needle", lengths, books, mode = "multi-request", answers = "golden";
   std::string layout = "fathom", data, task, output, score, against, policies, report;
   size_t instances = 0;  // 0: 55 of the needle, 10 of the others
   size_t turns = 5;
@@ -34,8 +34,13 @@ std::vector<size_t> parse_lengths(const std::string& text);
 struct SuiteChoice {
   std::string tasks;  // "" for none
   bool divergence = false, books = false;
+  bool decode_only = false;  // of divergence's sets of positions
 };
 SuiteChoice parse_suite(const std::string& text);
+
+// The arguments with what the sizes named by --suite, such as "smoke", bring where nothing was
+// typed.
+EvalArgs with_sizes(EvalArgs args);
 
 // The lines of --policies, which may be a file, and of --controls; --kv's alone where there are
 // none.

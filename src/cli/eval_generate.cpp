@@ -102,6 +102,15 @@ void write(const std::string& path, const std::string& lines) {
   file.commit();
 }
 
+std::string generated_tasks(const std::string& suite) {
+  const SuiteChoice choice = parse_suite(suite);
+  if (choice.tasks.empty()) {
+    throw with_hint(usage_error("--suite", "'{}' has no tasks to generate", suite),
+                    "`fathom eval --list` shows all");
+  }
+  return choice.tasks;
+}
+
 }  // namespace
 
 std::vector<size_t> parse_lengths(const std::string& text) {
@@ -126,7 +135,8 @@ int eval_generate(const EvalArgs& args) {
   const eval::Layout layout = eval::parse_layout(args.layout);
   const auto checkpoint = file::Checkpoint::open(args.model.path());
   const auto tokenizer = text::Tokenizer::create(engine::load_vocab(checkpoint.metadata()));
-  const std::vector<eval::Instance> instances = eval_instances(args, args.suite, *tokenizer, 0);
+  const std::vector<eval::Instance> instances =
+      eval_instances(args, generated_tasks(args.suite), *tokenizer, 0);
   if (interrupted()) return 130;
   std::string lines;
   size_t questions = 0;

@@ -115,21 +115,6 @@ int eval_report(const EvalArgs& args) {
   return 0;
 }
 
-SuiteChoice parse_suite(const std::string& text) {
-  SuiteChoice out;
-  for (const std::string_view part : eval::split(text, ", ")) {
-    if (part == "divergence") {
-      out.divergence = true;
-    } else if (part == "books") {
-      out.books = true;
-    } else {
-      if (part == "all") out.divergence = true;
-      out.tasks += (out.tasks.empty() ? "" : ",") + std::string(part);
-    }
-  }
-  return out;
-}
-
 eval::Library eval_library(const EvalArgs& args) {
   return args.books.empty() ? eval::Library() : eval::Library::from_folder(args.books);
 }

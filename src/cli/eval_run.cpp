@@ -192,6 +192,9 @@ class EvalRun {
     const auto texts = eval::prose_windows(*model_, library, args_.seed, length, windows());
     const char* name = library.generated() ? "generated prose" : "books";
     const auto answers = eval::answer_windows(*model_, instances_, length, windows());
+    if (suite_.decode_only) {
+      return measure(policy, texts, length, eval::PositionSet::kDecode, name);
+    }
     return measure(policy, texts, length, eval::PositionSet::kPrefill, name) &&
            measure(policy, texts, length, eval::PositionSet::kDecode, name) &&
            measure(policy, answers, length, eval::PositionSet::kAnswer, "answers");

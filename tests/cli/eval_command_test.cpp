@@ -90,6 +90,37 @@ TEST(EvalCommand, SaysWhoseAnswersAConversationGoesOnWith) {
   EXPECT_EQ(fathom(call + " --mode multi-turn --answers gold").code, 2);
 }
 
+TEST(EvalCommand, SizesBringWhatWasNotTyped) {
+  const std::string call = "eval --suite smoke --lengths 512 --instances 1 --repeat 0 --json";
+  const Outcome o = fathom(call + " --policies 'store=f32; store=f16'");
+  ASSERT_EQ(o.code, 0) << o.err;
+  const json report = o.parsed();
+  std::set<std::string> tasks;
+  for (const json& t : report["policies"][0]["tasks"]) tasks.insert(t["task"]);
+  EXPECT_EQ(tasks, (std::set<std::string>{"needle/facts", "needle/needle", "ruler/niah_multikey_2",
+                                          "scbench/kv_words", "scbench/many_shot_labels"}));
+  ASSERT_EQ(report["policies"].size(), 2u);
+  ASSERT_EQ(report["prose"].size(), 1u) << "while decoding, of one policy";
+  EXPECT_EQ(report["prose"][0]["positions"], "decode");
+  // Generated without a model: two lengths of each of five tasks.
+  const json made = fathom("eval --generate --suite smoke --instances 2 --json -o " +
+                           shell_word(temporary() / "smoke.jsonl"))
+                        .parsed();
+  EXPECT_EQ(made["sessions"], 20);
+  // The policies of a size are those that the documentation names.
+  const json usual =
+      fathom("eval --suite smoke --lengths 256 --instances 1 --repeat 0 --json").parsed();
+  std::string named;
+  std::istringstream docs(test::read_file(test::reference("../../docs/suite-policies.txt")));
+  for (std::string line; std::getline(docs, line);) {
+    if (line[0] != '#') named += (named.empty() ? "" : "; ") + line;
+  }
+  EXPECT_NE(usual["command"].get<std::string>().find("\"" + named + "\""), std::string::npos);
+  const Outcome help = fathom("eval --help");
+  EXPECT_NE(help.out.find("--suite smoke "), std::string::npos);
+  EXPECT_NE(help.out.find("--suite quick "), std::string::npos);
+}
+
 TEST(EvalCommand, AReportOfNothingIsAnErrorAndLeavesNothing) {
   const fs::path folder = temporary() / "nothing";
   const Outcome o = fathom("eval --report " + shell_word(folder));

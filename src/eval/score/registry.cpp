@@ -32,6 +32,7 @@ constexpr TaskScorer kTasks[] = {
     {"scbench", "choice_eng", "choice"},
     {"scbench", "mf", "first_num"},
     {"scbench", "many_shot", "contains_ci_any"},
+    {"scbench", "many_shot_labels", "contains_ci_any"},
     {"scbench", "summary", "rougeLsum"},
     {"scbench", "passkey", "first_int"},  // the turns of summary_with_needles
     {"scbench", "needle", "first_int"},

@@ -165,11 +165,11 @@ class Maker {
   std::vector<std::string> labels_;
 };
 
-}  // namespace
+constexpr size_t kKinds = 4, kLabels = 3;
 
-Instance make_many_shot(const Draw& draw) {
+Instance make_shots(const Draw& draw, size_t kind) {
   Random facts = draw.facts(), haystack = draw.haystack();
-  const Maker maker(draw.index % 4, facts);
+  const Maker maker(kind, facts);
   Instance base;
   base.instruction = "Below are questions of one kind with their answers.";
   Unique asked;
@@ -202,5 +202,10 @@ Instance make_many_shot(const Draw& draw) {
     return out;
   });
 }
+
+}  // namespace
+
+Instance make_many_shot(const Draw& draw) { return make_shots(draw, draw.index % kKinds); }
+Instance make_label_shots(const Draw& draw) { return make_shots(draw, kLabels); }
 
 }  // namespace fathom::eval

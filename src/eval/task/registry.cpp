@@ -37,6 +37,8 @@ constexpr TaskInfo kTasks[] = {
     {"scbench", "choice_eng", C::kSemantic, 40, "a story, four answers", make_story_choices},
     {"scbench", "mf", C::kGlobal, 5, "statistics of a list of numbers", make_math_find},
     {"scbench", "many_shot", C::kGlobal, 10, "a rule out of solved examples", make_many_shot},
+    {"scbench", "many_shot_labels", C::kGlobal, 10, "many_shot, only invented labels",
+     make_label_shots, true},
     {"scbench", "summary", C::kGlobal, 200, "a summary of one document of many", make_summary},
     {"scbench", "summary_with_needles", C::kMixed, 800, "summaries and pass keys",
      make_summary_needles},
@@ -48,7 +50,7 @@ bool wanted(const TaskInfo& task, std::string_view name) {
   if (slash != std::string_view::npos) {
     return task.suite == name.substr(0, slash) && task.name == name.substr(slash + 1);
   }
-  return name == "all" || task.suite == name || task.name == name;
+  return task.name == name || (!task.by_name && (name == "all" || task.suite == name));
 }
 
 [[noreturn]] void unknown(std::string_view name) {

@@ -56,6 +56,7 @@ struct TaskInfo {
   size_t max_new;  // tokens of an answer
   std::string_view summary;
   Instance (*make)(const Draw&);
+  bool by_name = false;  // not part of its suite nor of "all"
 };
 
 std::span<const TaskInfo> all_tasks();

@@ -27,6 +27,7 @@ Instance make_story_choices(const Draw& draw);      // story.cpp: choice_eng
 Instance make_chinese_questions(const Draw& draw);  // story_chinese.cpp: qa_chn
 Instance make_math_find(const Draw& draw);          // math_find.cpp: mf
 Instance make_many_shot(const Draw& draw);          // many_shot.cpp
+Instance make_label_shots(const Draw& draw);        // many_shot.cpp: many_shot_labels
 Instance make_summary(const Draw& draw);            // summary.cpp
 Instance make_summary_needles(const Draw& draw);    // summary.cpp
 
