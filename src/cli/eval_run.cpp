@@ -9,6 +9,7 @@
 #include "cli/eval.h"
 #include "cli/result_files.h"
 #include "eval/checks.h"
+#include "eval/machine.h"
 
 namespace fathom::cli {
 namespace {
@@ -258,6 +259,10 @@ class EvalRun {
     eval::CostOptions options;
     const size_t more = options.question + options.steps + 1;
     const std::set<size_t> lengths = timed_lengths(2 * more);
+    if (!lengths.empty()) {
+      engine::Runner& runner = model_->runner();
+      options.read_bytes_per_second = eval::measure_read_speed(runner.threads(), runner.kernels());
+    }
     const eval::Library prose;
     size_t done = 0;
     for (const size_t length : lengths) {

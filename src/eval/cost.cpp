@@ -45,6 +45,9 @@ std::vector<double> time_steps(Sequence& text, std::span<const engine::TokenId> 
   return steps;
 }
 
+// A token's keys and values.
+size_t f16_bytes(const model::Config& c) { return 2 * 2 * c.layers * c.kv_heads * c.head_dim; }
+
 DepthCost measure_depth(engine::Engine& engine, std::span<const engine::TokenId> tokens,
                         size_t depth, size_t steps) {
   Sequence text(engine);
@@ -97,7 +100,11 @@ CostLine measure_cost(const Subject& subject, std::span<const engine::TokenId> t
   out.first_token_seconds = seconds_since(start);
   out.prompt_read =
       attender.account().causal > 0 ? attender.account().visited / attender.account().causal : 1.0;
-  out.peak_kv_bytes = engine.runner().pages().stats().peak_bytes;
+  out.peak_kv_bytes = engine.runner().pages().stats().peak_bytes + text.cache().side_bytes();
+  out.allocated_bytes = engine.runner().pages().stats().held_bytes;
+  out.filled_bytes = text.cache().filled_bytes();
+  out.f16_bytes = f16_bytes(engine.model().config());
+  out.read_bytes_per_second = options.read_bytes_per_second;
   {
     // As a conversation goes on: the question is read in one step.
     kv::SequenceCache fork = text.cache().fork();
@@ -117,7 +124,8 @@ CostLine measure_cost(const Subject& subject, std::span<const engine::TokenId> t
   out.keys_read = attender.fetch_account().share();
   out.step_seconds = median(steps);
   out.step_p99 = steps[static_cast<size_t>(0.99 * double(steps.size() - 1) + 0.5)];
-  out.kv_bytes = text.cache().bytes();
+  out.side_bytes = text.cache().side_bytes();
+  out.kv_bytes = text.cache().bytes() + out.side_bytes;
   kv::Traffic traffic;
   count_traffic(engine, text, tokens[length + options.steps], traffic);
   out.moved_bytes = traffic.total();
@@ -141,6 +149,11 @@ std::string cost_line(const CostLine& l) {
                                  {"steps", l.steps},
                                  {"kv_bytes", l.kv_bytes},
                                  {"peak_kv_bytes", l.peak_kv_bytes},
+                                 {"side_bytes", l.side_bytes},
+                                 {"allocated_bytes", l.allocated_bytes},
+                                 {"filled_bytes", l.filled_bytes},
+                                 {"f16_bytes", l.f16_bytes},
+                                 {"read_bytes_per_second", l.read_bytes_per_second},
                                  {"prompt_read", l.prompt_read},
                                  {"keys_read", l.keys_read},
                                  {"moved_bytes", l.moved_bytes},
@@ -184,6 +197,11 @@ std::vector<CostLine> parse_costs(std::string_view text, const std::string& sour
     l.steps = size_of(object, "steps");
     l.kv_bytes = count(object, "kv_bytes");
     l.peak_kv_bytes = count(object, "peak_kv_bytes");
+    l.side_bytes = size_of(object, "side_bytes");
+    l.allocated_bytes = size_of(object, "allocated_bytes");
+    l.filled_bytes = size_of(object, "filled_bytes");
+    l.f16_bytes = size_of(object, "f16_bytes");
+    l.read_bytes_per_second = std::max(0.0, object.number("read_bytes_per_second").value_or(0));
     l.prompt_read = object.number("prompt_read").value_or(1);
     l.keys_read = object.number("keys_read").value_or(1);
     l.moved_bytes = size_of(object, "moved_bytes");
@@ -246,6 +264,7 @@ std::optional<CostSummary> summarize_costs(std::span<const CostLine> lines,
   CostSummary s;
   s.length = own[0]->length;
   s.runs = own.size();
+  s.steps = own[0]->steps;
   const auto first = values(&CostLine::first_token_seconds);
   s.first_token_seconds = median(first);
   s.first_token_least = first.front();
@@ -258,6 +277,11 @@ std::optional<CostSummary> summarize_costs(std::span<const CostLine> lines,
   s.step_p99 = median(values(&CostLine::step_p99));
   s.kv_bytes = median(values(&CostLine::kv_bytes));
   s.peak_kv_bytes = median(values(&CostLine::peak_kv_bytes));
+  s.side_bytes = median(values(&CostLine::side_bytes));
+  s.allocated_bytes = median(values(&CostLine::allocated_bytes));
+  s.filled_bytes = median(values(&CostLine::filled_bytes));
+  s.f16_bytes = median(values(&CostLine::f16_bytes));
+  s.read_bytes_per_second = median(values(&CostLine::read_bytes_per_second));
   s.prompt_read = median(values(&CostLine::prompt_read));
   s.keys_read = median(values(&CostLine::keys_read));
   s.moved_bytes = median(values(&CostLine::moved_bytes));
@@ -274,6 +298,24 @@ std::optional<CostSummary> summarize_costs(std::span<const CostLine> lines,
     if (!batch.empty()) s.batches.push_back({sequences, median(batch)});
   }
   return s;
+}
+
+std::optional<double> CostSummary::share_of_f16() const {
+  return f16_bytes > 0 ? std::optional(bytes_per_token() / f16_bytes) : std::nullopt;
+}
+
+std::optional<double> CostSummary::fragmentation() const {
+  return filled_bytes > 0 ? std::optional(allocated_bytes / filled_bytes) : std::nullopt;
+}
+
+std::optional<double> CostSummary::roofline_seconds() const {
+  if (read_bytes_per_second <= 0 || moved_bytes <= 0) return std::nullopt;
+  return (moved_bytes + weight_bytes) / read_bytes_per_second;
+}
+
+std::optional<double> CostSummary::bandwidth_use() const {
+  const auto least = roofline_seconds();
+  return least ? std::optional(*least / step_seconds) : std::nullopt;
 }
 
 std::optional<double> break_even(const CostSummary& other, const CostSummary& policy) {

@@ -21,6 +21,10 @@ struct MachineLimits {
   double f32_macs_per_second = 0;
 };
 
+// Bytes a second that all threads together read from memory: the best of several runs, about half a
+// second. Takes 512 MiB.
+double measure_read_speed(ThreadPool& pool, const kernel::Kernels& kernels);
+
 // Takes about two seconds: the best of several runs of each.
 MachineLimits measure_limits(ThreadPool& pool, const kernel::Kernels& kernels);
 

@@ -156,6 +156,8 @@ const Cell* find_cell(const PolicyReport& policy, const Cell& like);
 
 std::string report_text(const Report& report);
 std::string prose_text(std::span<const ProseLine> prose);
+// The part of report_text() that says what policies cost.
+std::string cost_text(const Report& report);
 nlohmann::ordered_json report_json(const Report& report);
 
 }  // namespace fathom::eval

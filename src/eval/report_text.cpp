@@ -137,52 +137,6 @@ std::string check_rows(const Report& report) {
   return out.empty() ? "" : "\nchecks of the tasks with (1): should be near chance\n" + out;
 }
 
-// Tokens a second and bytes moved at every depth that was timed.
-std::string depth_rows(const Report& report) {
-  const auto& first = report.policies[0].measured;
-  if (!first || first->depths.empty()) return "";
-  std::string out = fmt::format("\n{:<5}", "");
-  for (const DepthCost& d : first->depths) {
-    out += fmt::format(" {:>20}", fmt::format("behind {}", d.depth));
-  }
-  out += "   tokens a second, bytes of the cache moved a token\n";
-  for (size_t i = 0; i < report.policies.size(); ++i) {
-    if (!report.policies[i].measured) continue;
-    out += fmt::format("({:<2}) ", i + 1);
-    for (const DepthCost& d : report.policies[i].measured->depths) {
-      const std::string moved = d.moved_bytes > 0 ? human_bytes(double(d.moved_bytes)) : "-";
-      out += fmt::format(" {:>8.0f} {:>11}", 1 / d.step_seconds, moved);
-    }
-    out += "\n";
-  }
-  return out;
-}
-
-// What a text costs that is read once and asked about several times.
-std::string question_rows(const Report& report) {
-  const auto& first = report.policies[0].measured;
-  if (!first) return "";
-  std::string out = fmt::format("\n{:<5} {:>10} {:>10} {:>10} {:>10} {:>10}", "", "1 question", "5",
-                                "20", "100", "break-even");
-  for (const BatchCost& b : first->batches) {
-    out += fmt::format(" {:>10}", fmt::format("{} together", b.sequences));
-  }
-  out += "   seconds a question over one text; tokens a second of forks that decode together\n";
-  for (size_t i = 0; i < report.policies.size(); ++i) {
-    const auto& c = report.policies[i].measured;
-    if (!c) continue;
-    out += fmt::format("({:<2}) ", i + 1);
-    for (const size_t n : {1, 5, 20, 100})
-      out += fmt::format(" {:>10.3f}", c->amortised_seconds(n));
-    out += fmt::format(" {:>10}", i == 0 ? "" : break_even_text(*first, *c));
-    for (const BatchCost& b : c->batches) {
-      out += fmt::format(" {:>10.0f}", double(b.sequences) / b.step_seconds);
-    }
-    out += "\n";
-  }
-  return out;
-}
-
 // What single tokens do: the tails that means hide.
 std::string token_text(std::span<const ProseLine> prose) {
   std::string out = fmt::format(
@@ -277,20 +231,6 @@ std::string prose_text(std::span<const ProseLine> prose) {
   return out + token_text(prose) + attention_text(prose);
 }
 
-// Of policies that were asked no questions.
-std::string cost_rows(const Report& report) {
-  if (!report.policies.empty() || report.costs.empty()) return "";
-  std::string out = fmt::format("\n{:>12} {:>12} {:>10}\n", "cache", "first token", "a step");
-  std::set<std::string> told;
-  for (const CostLine& l : report.costs) {
-    if (!told.insert(l.policy).second) continue;
-    const CostSummary c = *summarize_costs(report.costs, l.policy);
-    out += fmt::format("{:>12} {:>9.0f} ms {:>7.0f} us  {}\n", human_bytes(c.kv_bytes),
-                       1e3 * c.first_token_seconds, 1e6 * c.step_seconds, short_line(l.policy));
-  }
-  return out;
-}
-
 // What policies stood on.
 std::string account_rows(const Report& report) {
   if (report.accounts.empty()) return "";
@@ -309,16 +249,16 @@ std::string account_rows(const Report& report) {
 std::string report_text(const Report& report) {
   std::string out;
   if (!report.policies.empty()) {
-    out = policy_lines(report) + cell_rows(report) + summary_rows(report) + depth_rows(report) +
-          question_rows(report) + ruler_text(report) + named_text(report) + gold_rows(report) +
-          check_rows(report);
+    out = policy_lines(report) + cell_rows(report) + summary_rows(report) + cost_text(report) +
+          ruler_text(report) + named_text(report) + gold_rows(report) + check_rows(report);
   }
   if (!report.prose.empty()) {
     out += fmt::format("{}predictions against {}\n", out.empty() ? "" : "\n",
                        short_line(report.prose[0].reference));
     out += prose_text(report.prose);
   }
-  out += cost_rows(report) + account_rows(report);
+  if (report.policies.empty()) out += cost_text(report);
+  out += account_rows(report);
   return out.empty() ? "no results\n" : out;
 }
 

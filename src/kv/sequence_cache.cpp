@@ -67,14 +67,6 @@ size_t SequenceCache::bytes_for(size_t tokens) const {
   return bytes;
 }
 
-size_t SequenceCache::bytes() const {
-  size_t bytes = 0;
-  for (const HeadCache& head : heads_) {
-    for (const PageRef& page : head.pages_) bytes += page->bytes;
-  }
-  return bytes;
-}
-
 void SequenceCache::extend(size_t tokens) {
   const size_t bytes = bytes_for(tokens);
   if (bytes > pool_->free_bytes()) {

@@ -138,6 +138,11 @@ class SequenceCache {
   size_t bytes_for(size_t tokens) const;
   // Bytes in this sequence's pages, shared ones included.
   size_t bytes() const;
+  // Those of them that hold tokens: all but what is still empty of each head's last page.
+  size_t filled_bytes() const;
+  // Bytes beside the pages that are there because of the text: indexes of FETCH, queries and scores
+  // that policies keep, positions, extra tokens, what is known of the text.
+  size_t side_bytes() const;
 
   // Makes room for tokens [length(), length() + tokens) in every head. They count as part of the
   // heads at once; the caller writes them before anybody attends to them. Throws

@@ -63,8 +63,8 @@ TEST(ReportPage, IsWellFormedAndSelfContained) {
     EXPECT_EQ(page.find(outside), std::string::npos) << outside;
   }
   EXPECT_THAT(page, HasSubstr("prefers-color-scheme: dark"));
-  for (const char* id : {"frontier", "policies", "depths", "needles", "tasks", "predictions",
-                         "attention", "checks", "methods", "how"}) {
+  for (const char* id : {"frontier", "policies", "costs", "depths", "needles", "tasks",
+                         "predictions", "attention", "checks", "methods", "how"}) {
     EXPECT_THAT(page, HasSubstr(fmt::format("<section id=\"{}\">", id)));
   }
 }
@@ -162,6 +162,13 @@ TEST(Costs, OfSeveralQuestionsShareTheReading) {
   EXPECT_EQ(break_even_text(dense, priced(9, 0.02)), "up to 1");  // 1 s less, 0.63 s more each
 }
 
+TEST(Costs, AreShownBesideTheMachinesLimit) {
+  const std::string text = report_text(made_report());
+  // (3) moves 250 kB and 1000 bytes of weights at 1 GB/s in a step of 500 us.
+  EXPECT_THAT(text, HasSubstr("500 us    500 us  100.0 ms    251 us       50%"));
+  EXPECT_THAT(text, HasSubstr("1.50x"));
+}
+
 TEST(Costs, AreMediansAtTheLongestLength) {
   std::vector<CostLine> lines;
   for (const double f : {1.0, 3.0, 2.0}) lines.push_back(timed("a", f));
@@ -175,6 +182,12 @@ TEST(Costs, AreMediansAtTheLongestLength) {
   EXPECT_DOUBLE_EQ(s->first_token_most, 1.5);
   EXPECT_DOUBLE_EQ(s->decode_speed(), 500);
   EXPECT_DOUBLE_EQ(s->moved_bytes, 1e6);
+  // 1 MB moved and 1000 bytes of weights at 1 GB/s, in a step of 2 ms.
+  EXPECT_NEAR(*s->roofline_seconds(), 1.001e-3, 1e-12);
+  EXPECT_NEAR(*s->bandwidth_use(), 0.5005, 1e-9);
+  EXPECT_DOUBLE_EQ(*s->fragmentation(), 1.5);
+  EXPECT_DOUBLE_EQ(s->bytes_per_token(), 2e6 / 1024);
+  EXPECT_DOUBLE_EQ(*s->share_of_f16(), 2e6 / 1024 / 500);
   ASSERT_EQ(s->depths.size(), 3u) << "of all lengths";
   EXPECT_EQ(s->depths[0].depth, 256u);
   EXPECT_DOUBLE_EQ(s->depths[0].step_seconds, 0.00125) << "of 0.0005, 0.001, 0.0015 and 0.0045";
@@ -185,6 +198,14 @@ TEST(Costs, AreMediansAtTheLongestLength) {
   EXPECT_EQ(s->batches[1].sequences, 16u);
   EXPECT_DOUBLE_EQ(s->batches[1].step_seconds, 0.008) << "of 0.004, 0.012 and 0.008";
   EXPECT_FALSE(summarize_costs(lines, "b"));
+  CostLine older = lines[0];
+  older.policy = "older";
+  older.filled_bytes = older.f16_bytes = 0;
+  older.read_bytes_per_second = 0;
+  const auto o = summarize_costs({&older, 1}, "older");
+  EXPECT_FALSE(o->roofline_seconds() || o->bandwidth_use() || o->fragmentation() ||
+               o->share_of_f16())
+      << "nobody measured them";
   EXPECT_EQ(cost_line(parse_costs(cost_line(lines[0]), "x").at(0)), cost_line(lines[0]));
   EXPECT_THROW(parse_costs("{\"policy\":\"a\",\"length\":0}", "x"), Error);
   // No axis could show these.

@@ -72,6 +72,11 @@ eval::CostLine timed(const std::string& policy, double factor) {
   c.kv_bytes = c.peak_kv_bytes = static_cast<size_t>(1e6 * factor);
   c.moved_bytes = static_cast<size_t>(5e5 * factor);
   c.weight_bytes = 1000;
+  c.side_bytes = 1000;
+  c.allocated_bytes = static_cast<size_t>(1.5e6 * factor);
+  c.filled_bytes = static_cast<size_t>(1e6 * factor);
+  c.f16_bytes = 500;
+  c.read_bytes_per_second = 1e9;
   c.depths = {{256, 0.0005 * factor, 1000}};
   c.batches = {{4, 0.002 * factor}, {16, 0.004 * factor}};
   return c;

@@ -9,8 +9,9 @@ namespace {
 
 // In the order of the page, one a line.
 constexpr std::string (*kSections[])(const Report&) = {
-    html::frontier_charts,        //
-    html::policy_table,           //
+    html::frontier_charts,  //
+    html::policy_table,     //
+    html::cost_table,
     html::depth_tables,           //
     html::question_table,         //
     html::needle_maps,            //

@@ -20,6 +20,7 @@ std::string policy_cell(const Report& report, size_t policy);
 std::string summary_cards(const Report& report);
 std::string frontier_charts(const Report& report);
 std::string policy_table(const Report& report);
+std::string cost_table(const Report& report);
 std::string depth_tables(const Report& report);
 std::string question_table(const Report& report);
 std::string task_tables(const Report& report);
