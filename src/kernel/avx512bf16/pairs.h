@@ -15,16 +15,20 @@ FATHOM_INLINE __m512 dot_pairs(__m512 acc, __m512i a, __m512i b) {
   return _mm512_dpbf16_ps(acc, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
 }
 
+// Readers give the pairs of lines in steps of kStep, which share what the codes' words cost:
+// load(first, k, ...) is pair first + k, with `first` a multiple of kStep.
+
 // [lines / 2][lanes] pairs as they lie.
 struct PlainPairs {
+  static constexpr size_t kStep = 1;
   const uint32_t* pairs;
   size_t lanes;
 
   template <int kVectors>
-  FATHOM_INLINE void load(size_t pair, size_t lane, __m512i (&out)[kVectors]) const {
+  FATHOM_INLINE void load(size_t first, size_t k, size_t lane, __m512i (&out)[kVectors]) const {
     FATHOM_UNROLL
     for (int j = 0; j < kVectors; ++j) {
-      out[j] = _mm512_loadu_si512(pairs + pair * lanes + lane + 16 * static_cast<size_t>(j));
+      out[j] = _mm512_loadu_si512(pairs + (first + k) * lanes + lane + 16 * static_cast<size_t>(j));
     }
   }
 };
@@ -45,6 +49,7 @@ constexpr MagnitudeBytes kMagnitudes = [] {
 // kQ8: bytes [lines / 2][lanes][2] as integers. A BF16 has two bytes, each of which is looked up by
 // the magnitude, 64 at a time; unpacking puts them side by side.
 struct BytePairs {
+  static constexpr size_t kStep = 2;
   const uint8_t* codes;
   size_t lanes;
   __m512i low[2], high[2];  // the bytes of BF16s 0 to 127
@@ -57,8 +62,8 @@ struct BytePairs {
   }
 
   template <int kVectors>
-  FATHOM_INLINE void load(size_t pair, size_t lane, __m512i (&out)[kVectors]) const {
-    const uint8_t* p = codes + (pair * lanes + lane) * 2;
+  FATHOM_INLINE void load(size_t first, size_t k, size_t lane, __m512i (&out)[kVectors]) const {
+    const uint8_t* p = codes + ((first + k) * lanes + lane) * 2;
     if constexpr (kVectors == 1) {
       const __m512i half =
           _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
@@ -94,7 +99,7 @@ struct BytePairs {
 // matter.
 template <int kBits>
 struct TablePairs {
-  static constexpr size_t kPairs = 16 / kBits;  // of lines in a word
+  static constexpr size_t kStep = 16 / kBits;  // pairs of lines in a word
   const uint8_t* codes;
   size_t lanes;
   __m512i table;
@@ -109,13 +114,13 @@ struct TablePairs {
   }
 
   template <int kVectors>
-  FATHOM_INLINE void load(size_t pair, size_t lane, __m512i (&out)[kVectors]) const {
-    const uint8_t* p = codes + (pair / kPairs * lanes + lane) * 4;
-    const __m512i shift = _mm512_set1_epi32(static_cast<int>(pair % kPairs) * kBits);
+  FATHOM_INLINE void load(size_t first, size_t k, size_t lane, __m512i (&out)[kVectors]) const {
+    const uint8_t* p = codes + (first / kStep * lanes + lane) * 4;
     FATHOM_UNROLL
     for (int j = 0; j < kVectors; ++j) {
-      const __m512i words = _mm512_srlv_epi32(_mm512_loadu_si512(p + 64 * j), shift);
-      out[j] = _mm512_permutexvar_epi16(words, table);
+      using Words = uint32_t __attribute__((vector_size(64)));
+      const Words words = reinterpret_cast<Words>(_mm512_loadu_si512(p + 64 * j)) >> (k * kBits);
+      out[j] = _mm512_permutexvar_epi16(reinterpret_cast<__m512i>(words), table);
     }
   }
 };
@@ -127,26 +132,39 @@ struct Factors {
   size_t group_stride = 0;
 };
 
+// acc[r][j] += pair first + k of lines, lanes lane + 16 j .., times row r's factors.
+template <int R, int kVectors, int kGroupVectors, class Reader>
+FATHOM_INLINE void dot_pair(const Reader& reader, size_t first, size_t k, size_t lane,
+                            const Factors& factors, __m512 (&acc)[R][kVectors]) {
+  __m512i x[kVectors];
+  reader.load(first, k, lane, x);
+  FATHOM_UNROLL
+  for (int r = 0; r < R; ++r) {
+    const uint32_t* row = factors.pairs + static_cast<size_t>(r) * factors.row_stride + first + k;
+    FATHOM_UNROLL
+    for (int j = 0; j < kVectors; ++j) {
+      const size_t group = static_cast<size_t>(j / kGroupVectors);
+      const __m512i factor = _mm512_set1_epi32(static_cast<int>(row[group * factors.group_stride]));
+      acc[r][j] = dot_pairs(acc[r][j], x[j], factor);
+    }
+  }
+}
+
 // acc[r][j] += the pairs [begin, end) of lines, lanes lane + 16 j .., times row r's factors.
-// Vectors take the factors of groups of kGroupVectors.
+// Vectors take the factors of groups of kGroupVectors. `begin` is a multiple of the reader's kStep.
 template <int R, int kVectors, int kGroupVectors, class Reader>
 FATHOM_INLINE void dot_lines(const Reader& reader, size_t begin, size_t end, size_t lane,
                              const Factors& factors, Ahead& ahead, __m512 (&acc)[R][kVectors]) {
-  for (size_t pair = begin; pair < end; ++pair) {
+  size_t first = begin;
+  for (; first + Reader::kStep <= end; first += Reader::kStep) {
     ahead.ask();
-    __m512i x[kVectors];
-    reader.load(pair, lane, x);
     FATHOM_UNROLL
-    for (int r = 0; r < R; ++r) {
-      const uint32_t* row = factors.pairs + static_cast<size_t>(r) * factors.row_stride + pair;
-      FATHOM_UNROLL
-      for (int j = 0; j < kVectors; ++j) {
-        const size_t group = static_cast<size_t>(j / kGroupVectors);
-        const __m512i factor =
-            _mm512_set1_epi32(static_cast<int>(row[group * factors.group_stride]));
-        acc[r][j] = dot_pairs(acc[r][j], x[j], factor);
-      }
+    for (size_t k = 0; k < Reader::kStep; ++k) {
+      dot_pair<R, kVectors, kGroupVectors>(reader, first, k, lane, factors, acc);
     }
+  }
+  for (size_t k = 0; first + k < end; ++k) {
+    dot_pair<R, kVectors, kGroupVectors>(reader, first, k, lane, factors, acc);
   }
 }
 

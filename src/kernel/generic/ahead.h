@@ -53,11 +53,13 @@ struct Ahead {
 };
 
 // A plane of the next page, spread over `steps`.
-FATHOM_INLINE Ahead look_ahead(KvFormat format, Plane plane, size_t head_dim, const void* data,
-                               size_t steps) {
-  const size_t bytes = plane_bytes(format, plane, head_dim);
+FATHOM_INLINE Ahead spread(const void* data, size_t bytes, size_t steps) {
   const char* at = static_cast<const char*>(data);
   return {at, at + bytes, static_cast<ptrdiff_t>((bytes + 64 * steps - 1) / (64 * steps) * 64)};
+}
+FATHOM_INLINE Ahead look_ahead(KvFormat format, Plane plane, size_t head_dim, const void* data,
+                               size_t steps) {
+  return spread(data, plane_bytes(format, plane, head_dim), steps);
 }
 struct PageAhead {
   Ahead keys, values;

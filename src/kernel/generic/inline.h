@@ -4,6 +4,10 @@
 // inlined, these files would take the compiler many minutes, and such builds are not shipped.
 #pragma once
 
+// FATHOM_APART: a function by itself, in each file that includes it, so that the compiler has all
+// registers for its loop.
+#define FATHOM_APART static __attribute__((noinline))
+
 #ifdef FATHOM_SANITIZED
 #define FATHOM_INLINE inline
 #define FATHOM_LAMBDA_INLINE

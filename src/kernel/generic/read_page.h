@@ -80,25 +80,25 @@ FATHOM_INLINE void copy_bf16_pairs(const uint16_t* in, size_t n, size_t width, f
 
 // A coded plane, its groups' numbers as floats in scratch.
 struct CodedPlane {
-  CodeLayout layout;
+  const CodeLayout* layout;
   const uint8_t* codes;
   const float* numbers;
 
   template <class V>
-  static FATHOM_INLINE CodedPlane open(KvFormat format, Plane plane, size_t head_dim,
-                                       const void* page, float* scratch) {
-    const CodeLayout layout(format, plane, head_dim);
+  static FATHOM_INLINE CodedPlane open(const CodeLayout& layout, const void* page, float* scratch) {
     const uint8_t* codes = static_cast<const uint8_t*>(page);
     const uint8_t* numbers = codes + layout.code_bytes;
-    for (size_t i = 0; i < layout.numbers; i += V::kLanes) {
-      if (layout.number_bytes == 1) {  // exponents
+    if (layout.number_bytes == 1) {  // exponents
+      for (size_t i = 0; i < layout.numbers; i += V::kLanes) {
         const auto bits = V::template shl_i32<23>(V::load_bytes_i32(numbers + i));
         V::store(scratch + i, V::bits_to_float(bits));
-      } else {
+      }
+    } else {
+      for (size_t i = 0; i < layout.numbers; i += V::kLanes) {
         V::store(scratch + i, V::load_f16(numbers + 2 * i));
       }
     }
-    return {layout, codes, scratch};
+    return {&layout, codes, scratch};
   }
 };
 
@@ -106,7 +106,7 @@ struct CodedPlane {
 template <class V, KvFormat kFormat>
 FATHOM_INLINE typename V::I load_codes(const CodedPlane& p, size_t line, size_t lane) {
   constexpr size_t kBits = static_cast<size_t>(code_bits(kFormat));
-  const size_t lanes = p.layout.shape.lanes;
+  const size_t lanes = p.layout->shape.lanes;
   if constexpr (kBits == 8) {
     const auto pair = V::load_u16_i32(p.codes + (line / 2 * lanes + lane) * 2);
     return V::and_i32(V::shr_i32(pair, static_cast<int>(line % 2 * 8)), 255);
@@ -134,23 +134,24 @@ template <class V, KvFormat kFormat, Plane kPlane>
 FATHOM_INLINE void decode_plane(const CodedPlane& p, float* out) {
   constexpr bool kByLane = code_group(kFormat, kPlane).lanes == 1;
   const auto number = [&](size_t kind, size_t line, size_t lane) FATHOM_LAMBDA_INLINE {
-    const float* n = p.numbers + p.layout.number(kind, line, lane);
+    const float* n = p.numbers + p.layout->number(kind, line, lane);
     if constexpr (kByLane) return V::load(n);
     return V::set1(*n);
   };
-  for (size_t line = 0; line < p.layout.shape.lines; ++line) {
-    for (size_t lane = 0; lane < p.layout.shape.lanes; lane += V::kLanes) {
+  for (size_t line = 0; line < p.layout->shape.lines; ++line) {
+    for (size_t lane = 0; lane < p.layout->shape.lanes; lane += V::kLanes) {
       const auto x = code_value<V, kFormat>(load_codes<V, kFormat>(p, line, lane));
       const auto scale = number(0, line, lane);
-      V::store(out + line * p.layout.shape.lanes + lane,
-               p.layout.kinds == 2 ? V::fma(x, scale, number(1, line, lane)) : V::mul(x, scale));
+      V::store(out + line * p.layout->shape.lanes + lane,
+               p.layout->kinds == 2 ? V::fma(x, scale, number(1, line, lane)) : V::mul(x, scale));
     }
   }
 }
 template <class V, Plane kPlane>
 FATHOM_INLINE void decode_plane(KvFormat format, size_t head_dim, const void* page,
                                 const AttendScratch& s, float* out) {
-  const CodedPlane p = CodedPlane::open<V>(format, kPlane, head_dim, page, s.numbers);
+  const CodeLayout layout(format, kPlane, head_dim);
+  const CodedPlane p = CodedPlane::open<V>(layout, page, s.numbers);
   if (format == KvFormat::kQ8) decode_plane<V, KvFormat::kQ8, kPlane>(p, out);
   if (format == KvFormat::kQ4) decode_plane<V, KvFormat::kQ4, kPlane>(p, out);
   if (format == KvFormat::kQ2) decode_plane<V, KvFormat::kQ2, kPlane>(p, out);
