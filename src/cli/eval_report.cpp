@@ -8,6 +8,7 @@
 #include "cli/result_files.h"
 #include "engine/text_file.h"
 #include "eval/html/page.h"
+#include "eval/model_traits.h"
 #include "eval/score/text.h"
 #include "eval/table.h"
 
@@ -89,7 +90,8 @@ void show_report(const EvalArgs& args, const eval::Report& report, const Json& r
     print_json(all);
     return;
   }
-  print_now(eval::report_text(report));
+  const std::string caveats = eval::caveats_text(run);
+  print_now(eval::report_text(report) + (caveats.empty() ? "" : "\n" + caveats));
   if (!args.output.empty())
     fmt::print(stderr, "report: {0}/report.html, table: {0}/results.md\n", args.output);
 }

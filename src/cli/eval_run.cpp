@@ -10,6 +10,7 @@
 #include "cli/result_files.h"
 #include "eval/checks.h"
 #include "eval/machine.h"
+#include "eval/model_traits.h"
 
 namespace fathom::cli {
 namespace {
@@ -41,11 +42,13 @@ class EvalRun {
   int run() {
     load();
     if (!run_all() && files_.results.empty() && files_.prose.empty()) return 130;
+    Json run = run_json(args_, *model_);
+    if (!interrupted()) run["traits"] = eval::traits_json(eval::measure_traits(*model_));
     progress_.clear();
     show_report(args_,
                 eval::make_report({files_.results, files_.prose, files_.costs, args_.margin / 100,
                                    files_.accounts}),
-                run_json(args_, *model_));
+                run);
     return interrupted() ? 130 : 0;
   }
 

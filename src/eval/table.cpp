@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "eval/controls.h"
 #include "eval/html/sections.h"
+#include "eval/model_traits.h"
 
 namespace fathom::eval {
 namespace {
@@ -294,6 +295,7 @@ std::string report_table(const Report& report, const nlohmann::ordered_json& run
   if (const std::string command = text_of(run, "command"); !command.empty()) {
     out += "    " + command + "\n\n";
   }
+  if (const std::string caveats = caveats_text(run); !caveats.empty()) out += caveats + "\n";
   for (const size_t length : lengths_of(report)) {
     out += heading(report, run, length);
     const std::vector<Row> rows = rows_of(report, length);

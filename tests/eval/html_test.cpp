@@ -54,7 +54,16 @@ std::string wrong_nesting(const std::string& page) {
 }
 
 TEST(ReportPage, IsWellFormedAndSelfContained) {
-  const nlohmann::ordered_json run = {{"model", kHostile}, {"command", kHostile}, {"cpu", "c"}};
+  const nlohmann::ordered_json run = {{"model", kHostile},
+                                      {"command", kHostile},
+                                      {"cpu", "c"},
+                                      {"traits",
+                                       {{"parameters", 1000},
+                                        {"head_dim", 16},
+                                        {"tokens", 9},
+                                        {"even_weight", 0.5},
+                                        {"first_token_weight", {0.25, kHostile}},
+                                        {"key_channel_ratio", {1.5}}}}};
   const std::string page = report_page(made_report(), run);
   EXPECT_EQ(wrong_nesting(page), "");
   EXPECT_THAT(page, Not(HasSubstr("alert(1)</script>")));
@@ -64,7 +73,7 @@ TEST(ReportPage, IsWellFormedAndSelfContained) {
   }
   EXPECT_THAT(page, HasSubstr("prefers-color-scheme: dark"));
   for (const char* id : {"frontier", "policies", "costs", "depths", "needles", "tasks",
-                         "predictions", "attention", "checks", "methods", "how"}) {
+                         "predictions", "attention", "checks", "methods", "caveats", "how"}) {
     EXPECT_THAT(page, HasSubstr(fmt::format("<section id=\"{}\">", id)));
   }
 }

@@ -104,6 +104,17 @@ TEST(Table, SaysThatATaskIsBeyondTheModel) {
   EXPECT_THAT(table, Not(HasSubstr("KL")));
 }
 
+TEST(Table, SaysWhatASmallModelCannotShow) {
+  const std::string table = report_table(make_report({}), {{"traits",
+                                                            {{"parameters", 1000},
+                                                             {"head_dim", 16},
+                                                             {"tokens", 9},
+                                                             {"even_weight", 0.5},
+                                                             {"first_token_weight", {0.25}},
+                                                             {"key_channel_ratio", {1.5}}}}});
+  EXPECT_THAT(table, HasSubstr("- Attention on the first token, by layer, in percent: 25.0."));
+}
+
 TEST(Table, IsThereForPredictionsAlone) {
   const ProseLine prose[] = {predicted("one", 3, 0.1)};
   const std::string table = report_table(make_report({{}, prose, {}}), {});

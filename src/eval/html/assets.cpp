@@ -110,6 +110,8 @@ tbody tr:hover td { background: var(--cell); }
 .h0 { fill: var(--cell); } .h1 { fill: rgb(var(--heat)); }
 .map .in { fill: var(--ink); font-size: 9px; text-anchor: middle; }
 .map .in.on { fill: var(--card); }
+.notes { color: var(--soft); max-width: 84ch; padding-left: 1.2em; margin: 8px 0 0; }
+.notes li { margin-bottom: 4px; }
 dl { display: grid; grid-template-columns: minmax(90px, max-content) 1fr; gap: 6px 18px;
      margin: 0; font-size: .92rem; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }

@@ -5,6 +5,7 @@
 #include "eval/html/chart.h"
 #include "eval/html/markup.h"
 #include "eval/html/sections.h"
+#include "eval/model_traits.h"
 #include "eval/score/text.h"
 #include "kv/registry.h"
 
@@ -103,6 +104,16 @@ std::string descriptions(const Report& report) {
   body += describe_controls(report);
   if (body.empty()) return "";
   return section("methods", "What the policies are", "", body);
+}
+
+std::string caveats(const nlohmann::ordered_json& run) {
+  const auto c = caveats_of(run);
+  if (!c) return "";
+  std::string body = "<ul class=\"notes\">\n";
+  for (const auto* list : {&c->measured, &c->caveats}) {
+    for (const std::string& line : *list) body += fmt::format("<li>{}</li>\n", escape(line));
+  }
+  return section("caveats", c->title, "", body + "</ul>\n");
 }
 
 std::string provenance(const Report&, const nlohmann::ordered_json& run) {

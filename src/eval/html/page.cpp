@@ -55,7 +55,7 @@ std::string report_page(const Report& report, const nlohmann::ordered_json& run)
   out += fmt::format("<style>{}</style>\n</head>\n<body>\n<main>\n", html::style());
   out += header(report, run);
   for (const auto section : kSections) out += section(report);
-  out += html::provenance(report, run);
+  out += html::caveats(run) + html::provenance(report, run);
   out += "<footer>Written by fathom eval. This page loads nothing.</footer>\n";
   out += fmt::format("</main>\n<script>{}</script>\n</body>\n</html>\n", html::script());
   return out;

@@ -33,6 +33,7 @@ std::string attention_section(const Report& report);
 std::string check_table(const Report& report);
 std::string account_pictures(const Report& report);
 std::string descriptions(const Report& report);
+std::string caveats(const nlohmann::ordered_json& run);
 std::string provenance(const Report& report, const nlohmann::ordered_json& run);
 
 }  // namespace fathom::eval::html
