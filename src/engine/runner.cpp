@@ -216,9 +216,11 @@ std::span<float> Runner::read_all(kv::SequenceCache& cache, std::span<const Toke
     if (!report(progress, {"reading", at, tokens.size(), "tokens"})) break;
   }
   if (tokens.size() > 1) {
+    const size_t before = pages_.stats().used_bytes;
     keep_.after_prompt(cache);
     store_.after_prompt(cache);
     cache.seal(*pool_);
+    if (pages_.stats().used_bytes < before) cache.compact();
   }
   return logits;
 }

@@ -59,6 +59,26 @@ void PagePool::add_slab(SizeClass& size_class, size_t bytes) {
   for (size_t i = count; i-- > 0;) size_class.free.push_back(slab + i * bytes);
 }
 
+// Each page to the lowest free place of its size, the highest pages first, as long as that is
+// lower.
+void PagePool::compact(std::span<Page* const> pages) {
+  std::map<size_t, std::vector<Page*>> of_size;
+  for (Page* page : pages) of_size[page->bytes].push_back(page);
+  for (auto& [bytes, movable] : of_size) {
+    std::vector<std::byte*>& free = classes_[bytes].free;
+    std::sort(free.begin(), free.end());
+    std::sort(movable.begin(), movable.end(),
+              [](const Page* a, const Page* b) { return a->data.bytes > b->data.bytes; });
+    for (size_t i = 0; i < std::min(free.size(), movable.size()); ++i) {
+      FATHOM_DCHECK(movable[i]->references == 1);
+      if (free[i] > movable[i]->data.bytes) break;
+      std::memcpy(free[i], movable[i]->data.bytes, bytes);
+      std::swap(free[i], movable[i]->data.bytes);
+    }
+  }
+  release_free_slabs();
+}
+
 // Gives memory back in which no page is used: a policy that encodes the pages of a prompt leaves
 // much of it behind.
 void PagePool::release_free_slabs() {

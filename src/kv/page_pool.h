@@ -4,7 +4,7 @@
 // whoever wants to write to one takes a copy first (HeadCache does). The pool never exceeds its
 // budget: take() returns nothing when it is full, which is a normal day for the caller. Pages that
 // were given back are kept for the next of their size, until that would make memory exceed the
-// budget.
+// budget, or somebody who gave back many asks for compact().
 //
 // Not thread-safe: only the engine's own thread takes and gives back pages, between parallel steps;
 // the memory of pages may be read and written in parallel.
@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -80,6 +81,9 @@ class PagePool {
 
   // A page of that many bytes, all zero; nothing where the budget does not allow it.
   std::optional<PageRef> take(size_t bytes);
+  // Gives memory back that free pages lie in, after these pages, which nobody shares, were moved to
+  // where they empty most of it.
+  void compact(std::span<Page* const> pages);
   size_t free_bytes() const { return stats_.budget_bytes - stats_.used_bytes; }
   const PoolStats& stats() const { return stats_; }
 

@@ -204,6 +204,19 @@ size_t SequenceCache::seal_some(std::span<const Seal> pages, ThreadPool& pool) {
   return sealed.size();
 }
 
+void SequenceCache::compact() {
+  std::vector<Page*> own;
+  for (const HeadCache& head : heads_) {
+    for (const PageRef& page : head.pages_) {
+      if (!page.shared()) own.push_back(&*page);
+    }
+  }
+  pool_->compact(own);
+  for (HeadCache& head : heads_) {
+    for (size_t p = 0; p < head.pages_.size(); ++p) set_view(head, p);
+  }
+}
+
 void SequenceCache::write(size_t layer, size_t kv_head, size_t first, const Rows& rows) {
   HeadCache& head = heads_[layer * shape_.kv_heads + kv_head];
   const size_t index = first - (length_ - head.length_);

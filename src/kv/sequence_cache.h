@@ -171,6 +171,9 @@ class SequenceCache {
     std::shared_ptr<const std::vector<uint16_t>> channels = {};  // see PageChooser
   };
   void seal(std::span<const Seal> pages, ThreadPool& pool);
+  // Gives memory back that pages given back before leave empty (PagePool::compact). Views of pages
+  // are other ones afterwards.
+  void compact();
 
   SequenceCache fork() const;
   // Forgets the tokens at positions from `length` on. What was left out before stays left out, and

@@ -54,7 +54,12 @@ void StoreStage::decide(SequenceCache& cache) {
   });
   std::vector<SequenceCache::Seal> all;
   for (const auto& each : seals) all.insert(all.end(), each.begin(), each.end());
-  cache.seal(all, pool_);
+  // Portion by portion: what one leaves goes back to the system before the next.
+  const size_t portion = std::max<size_t>(1024, all.size() / 8);
+  for (size_t at = 0; at < all.size(); at += portion) {
+    cache.seal(std::span(all).subspan(at, std::min(portion, all.size() - at)), pool_);
+    cache.compact();
+  }
   cache.store_state().decided_at = cache.length();
 }
 

@@ -72,6 +72,23 @@ TEST(CachePrice, StoresThatWaitAreEncodedInLittleRoom) {
   }
 }
 
+// What a store or KEEP gave back when the prompt was read is given back to the system, but for what
+// is left of a slab of 2 MiB for each size of page.
+TEST(CachePrice, MemoryIsThatOfWhatIsKept) {
+  for (const char* kv :
+       {"store=think(share=0.7)", "store=zipvl", "store=zipvl(mass=0)",
+        "keep=snapkv(budget=512) store=f16", "keep=snapkv(budget=512) store=k4v4"}) {
+    Reading run(kv, size_t{1} << 30);
+    run.read();
+    const kv::PoolStats& stats = run.runner->pages().stats();
+    EXPECT_EQ(stats.used_bytes, run.cache->bytes());
+    EXPECT_LE(stats.held_bytes, stats.used_bytes + (size_t{3} << 21)) << kv;
+    // And it is still what it was.
+    const int32_t token[] = {7};
+    for (const float x : run.runner->read(*run.cache, token)) ASSERT_TRUE(std::isfinite(x)) << kv;
+  }
+}
+
 TEST(CachePrice, AFilterNeedsTheFirstLayersAndWhatItChooses) {
   const Reading all("store=f16"), early("prefill=gemfilter(budget=512,layer=0) store=f16"),
       late("prefill=gemfilter(budget=512,layer=3) store=f16");

@@ -33,6 +33,39 @@ TEST(PagePool, MemoryFollowsTheBudgetWhenSizesChange) {
   }
 }
 
+// One page of a hundred is left in every slab, some of them shared: two slabs are enough for them,
+// and the shared ones stay where they are.
+TEST(PagePool, CompactingGivesEmptiedMemoryBack) {
+  PagePool pool(64 * kMiB);
+  constexpr size_t kBytes = 16384;
+  std::vector<PageRef> pages, left, others;
+  for (size_t i = 0; i < 2048; ++i) pages.push_back(*pool.take(kBytes));
+  EXPECT_EQ(pool.stats().held_bytes, 32 * kMiB);
+  for (size_t i = 50; i < pages.size(); i += 100) {
+    std::memset(pages[i]->data.bytes, static_cast<int>(i / 100 + 1), kBytes);
+    left.push_back(std::move(pages[i]));
+  }
+  others.push_back(left[3].share());
+  const std::byte* shared = left[3]->data.bytes;
+  pages.clear();
+  EXPECT_EQ(pool.stats().held_bytes, 32 * kMiB);
+  std::vector<Page*> movable;
+  for (const PageRef& page : left) {
+    if (!page.shared()) movable.push_back(&*page);
+  }
+  pool.compact(movable);
+  EXPECT_LE(pool.stats().held_bytes, 4 * kMiB);
+  EXPECT_EQ(pool.stats().used_bytes, left.size() * kBytes);
+  EXPECT_EQ(left[3]->data.bytes, shared);
+  for (size_t i = 0; i < left.size(); ++i) {
+    for (size_t b = 0; b < kBytes; ++b) {
+      ASSERT_EQ(left[i]->data.bytes[b], static_cast<std::byte>(i + 1)) << i;
+    }
+  }
+  while (std::optional<PageRef> page = pool.take(kBytes)) pages.push_back(std::move(*page));
+  EXPECT_EQ(pages.size() + left.size(), 4096u);  // all of the budget is still there
+}
+
 // What is used stays where it is, and new pages are zero, whatever was released meanwhile.
 TEST(PagePool, ReleasingTouchesNoPageInUse) {
   PagePool pool(16 * kMiB);

@@ -115,7 +115,7 @@ TEST(SequenceCache, RandomOperationsEqualTheSlowModel) {
       const size_t i = rng() % all.size();
       SequenceCache& cache = all[i].first;
       Model& model = all[i].second;
-      switch (rng() % 6) {
+      switch (rng() % 7) {
         case 0:
         case 1:
           append(cache, model, 1 + rng() % (rng() % 4 == 0 ? 150 : 5), rng);
@@ -135,6 +135,9 @@ TEST(SequenceCache, RandomOperationsEqualTheSlowModel) {
         }
         case 4:
           thin_out(cache, model, rng);
+          break;
+        case 5:
+          cache.compact();
           break;
         default:
           if (all.size() > 1) all.erase(all.begin() + static_cast<std::ptrdiff_t>(i));
