@@ -10,6 +10,7 @@
 #include "eval/html/page.h"
 #include "eval/model_traits.h"
 #include "eval/score/text.h"
+#include "eval/score_table.h"
 #include "eval/table.h"
 
 namespace fathom::cli {
@@ -85,6 +86,10 @@ void show_report(const EvalArgs& args, const eval::Report& report, const Json& r
       write_file(args.output + "/needle.csv", report.needle_csv);
     }
     write_file(args.output + "/results.md", eval::report_table(report, run));
+    if (const std::string csv = eval::score_csv(report); !csv.empty()) {
+      write_file(args.output + "/table.csv", csv);
+      write_file(args.output + "/table.md", eval::score_table(report, run));
+    }
   }
   if (args.json) {
     print_json(all);

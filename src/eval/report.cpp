@@ -162,20 +162,28 @@ void add_depths(const Lines& lines, PolicyReport& policy) {
   }
 }
 
-// Tells each cell by what it is judged, as the first policy's decide; averages what counts.
-void apply_gate(const PolicyReport& first, PolicyReport& policy) {
+// Averages what counts.
+void average_cells(PolicyReport& policy) {
   std::map<std::string, std::vector<const Cell*>> groups;
   std::vector<const Cell*> counted;
-  for (Cell& c : policy.cells) {
-    const Cell* reference = &first == &policy ? &c : find_cell(first, c);
-    c.measure = reference ? gate(*reference) : Measure::kNone;
+  for (const Cell& c : policy.cells) {
     if (c.measure == Measure::kNone || c.judged().empty()) continue;
     counted.push_back(&c);
     groups[group_of(c.task)].push_back(&c);
   }
   policy.counted = counted.size();
   policy.mean = mean_of_cells(counted);
+  policy.groups.clear();
   for (const auto& [name, cells] : groups) policy.groups.emplace_back(name, mean_of_cells(cells));
+}
+
+// Tells each cell by what it is judged, as the first policy's decide.
+void apply_gate(const PolicyReport& first, PolicyReport& policy) {
+  for (Cell& c : policy.cells) {
+    const Cell* reference = &first == &policy ? &c : find_cell(first, c);
+    c.measure = reference ? gate(*reference) : Measure::kNone;
+  }
+  average_cells(policy);
 }
 
 std::vector<CheckResult> checks_of(std::span<const ResultLine> lines) {
@@ -227,6 +235,50 @@ const Cell* find_cell(const PolicyReport& policy, const Cell& like) {
     if (c.task == like.task && c.length == like.length) return &c;
   }
   return nullptr;
+}
+
+std::vector<size_t> lengths_of(const Report& report) {
+  std::set<size_t> lengths;
+  for (const PolicyReport& p : report.policies) {
+    for (const Cell& c : p.cells) lengths.insert(c.length);
+  }
+  return {lengths.begin(), lengths.end()};
+}
+
+std::vector<std::string> modes_of(const Report& report) {
+  std::vector<std::string> out;
+  for (const PolicyReport& p : report.policies) {
+    if (std::find(out.begin(), out.end(), p.mode) == out.end()) out.push_back(p.mode);
+  }
+  return out;
+}
+
+Report slice_report(const Report& report, size_t length, const std::string& mode) {
+  Report out;
+  out.margin = report.margin;
+  for (const CostLine& l : report.costs) {
+    // A prompt as long as the context is timed a little shorter, to leave room for what follows.
+    if (l.length <= length && 2 * l.length > length) out.costs.push_back(l);
+  }
+  for (const ProseLine& l : report.prose) {
+    if (l.length == length) out.prose.push_back(l);
+  }
+  for (const PolicyReport& p : report.policies) {
+    if (p.mode != mode) continue;
+    PolicyReport own;
+    own.policy = p.policy;
+    own.mode = p.mode;
+    own.cost = p.cost;
+    for (const Cell& c : p.cells) {
+      if (c.length == length) own.cells.push_back(c);
+    }
+    if (own.cells.empty()) continue;
+    average_cells(own);
+    own.measured = summarize_costs(out.costs, own.policy);
+    out.policies.push_back(std::move(own));
+  }
+  compare_policies(out);
+  return out;
 }
 
 Report make_report(const ReportInput& input) {

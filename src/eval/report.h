@@ -146,6 +146,14 @@ Report make_report(const ReportInput& input);
 // What make_report() does last: differences against the first policy, and frontiers.
 void compare_policies(Report& report);
 
+// What the report says of one length and one way of asking, as if nothing else had been asked:
+// means, costs at that length, differences and frontiers. Policies that were not asked there are
+// left out.
+Report slice_report(const Report& report, size_t length, const std::string& mode);
+// Lengths of questions, ascending; and ways of asking, in the order in which they appear.
+std::vector<size_t> lengths_of(const Report& report);
+std::vector<std::string> modes_of(const Report& report);
+
 // Cells count alike; their distances to their limits add as squares (MOVER, Zou and Donner 2008),
 // which stays honest where a cell is all right or all wrong.
 Estimate mean_of_cells(std::span<const Cell* const> cells);

@@ -97,11 +97,10 @@ std::vector<std::string> policies_of(const Report& report) {
   return out;
 }
 
-std::set<size_t> lengths_of(const Report& report) {
-  std::set<size_t> out;
-  for (const PolicyReport& p : report.policies) {
-    for (const Cell& c : p.cells) out.insert(c.length);
-  }
+// Of questions and of predictions.
+std::set<size_t> all_lengths(const Report& report) {
+  const std::vector<size_t> asked = lengths_of(report);
+  std::set<size_t> out(asked.begin(), asked.end());
   for (const ProseLine& l : report.prose) out.insert(l.length);
   return out;
 }
@@ -296,7 +295,7 @@ std::string report_table(const Report& report, const nlohmann::ordered_json& run
     out += "    " + command + "\n\n";
   }
   if (const std::string caveats = caveats_text(run); !caveats.empty()) out += caveats + "\n";
-  for (const size_t length : lengths_of(report)) {
+  for (const size_t length : all_lengths(report)) {
     out += heading(report, run, length);
     const std::vector<Row> rows = rows_of(report, length);
     const std::vector<Column> columns = filled_columns(rows);
