@@ -1,6 +1,6 @@
 // Any bytes as the files of an evaluation that `--resume` goes on with and `--report` shows:
-// results, prose, costs and accounts, in that order, separated by the character U+001E; and as the
-// report.
+// results, prose, costs, accounts and probes, in that order, separated by the character U+001E; and
+// as the report.
 #include "base/error.h"
 #include "eval/account.h"
 #include "eval/cost.h"
@@ -48,10 +48,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto prose = parsed<eval::ProseLine>(next(), eval::prose_line, read_prose);
   const auto costs = parsed<eval::CostLine>(next(), eval::cost_line, eval::parse_costs);
   const auto accounts = parsed<eval::AccountLine>(next(), eval::account_line, eval::parse_accounts);
-  if (results.empty() && prose.empty() && costs.empty() && accounts.empty()) return 0;
+  const auto probes = parsed<eval::ProbeLine>(next(), eval::probe_line, eval::parse_probes);
+  if (results.empty() && prose.empty() && costs.empty() && accounts.empty() && probes.empty()) {
+    return 0;
+  }
   try {
     const eval::Report report =
-        eval::make_report({eval::complete_sessions(results), prose, costs, 0.02, accounts});
+        eval::make_report({eval::complete_sessions(results), prose, costs, 0.02, accounts, probes});
     eval::report_text(report);
     eval::report_json(report);
     eval::report_table(report, {});

@@ -57,8 +57,9 @@ eval::Library eval_library(const EvalArgs& args);
 // What a report says of the run beside its results.
 Json run_json(const EvalArgs& args, const engine::Engine& engine);
 
-// Prints the report, and writes it into the folder -o: results.json, report.html, results.md.
-void show_report(const EvalArgs& args, const eval::Report& report, const Json& run);
+// Prints the report, and writes it into the folder -o: results.json, report.html, results.md. The
+// exit code: that of an internal failure for a run that is to be rejected.
+int show_report(const EvalArgs& args, const eval::Report& report, const Json& run);
 
 int eval_run(const EvalArgs& args);
 int eval_report(const EvalArgs& args);

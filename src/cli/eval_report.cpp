@@ -74,7 +74,7 @@ Json run_json(const EvalArgs& args, const engine::Engine& engine) {
           {"command", command_of(args)}};
 }
 
-void show_report(const EvalArgs& args, const eval::Report& report, const Json& run) {
+int show_report(const EvalArgs& args, const eval::Report& report, const Json& run) {
   Json all = run;
   all.update(eval::report_json(report));
   if (!args.output.empty()) {
@@ -93,12 +93,15 @@ void show_report(const EvalArgs& args, const eval::Report& report, const Json& r
   }
   if (args.json) {
     print_json(all);
-    return;
+  } else {
+    const std::string caveats = eval::caveats_text(run);
+    print_now(eval::report_text(report) + (caveats.empty() ? "" : "\n" + caveats));
+    if (!args.output.empty())
+      fmt::print(stderr, "report: {0}/report.html, table: {0}/results.md\n", args.output);
   }
-  const std::string caveats = eval::caveats_text(run);
-  print_now(eval::report_text(report) + (caveats.empty() ? "" : "\n" + caveats));
-  if (!args.output.empty())
-    fmt::print(stderr, "report: {0}/report.html, table: {0}/results.md\n", args.output);
+  if (!report.steadiness || report.steadiness->same_output) return 0;
+  fmt::print(stderr, "error: {}\n", eval::steadiness_text(*report.steadiness));
+  return static_cast<int>(ErrorCode::kInternal);
 }
 
 int eval_report(const EvalArgs& args) {
@@ -115,11 +118,7 @@ int eval_report(const EvalArgs& args) {
   const Json run =
       fs::exists(path) ? Json::parse(engine::read_text_file(path), nullptr, false) : Json::object();
   if (!run.is_object()) throw bad_file(path, "is no JSON object");
-  show_report(with,
-              eval::make_report(
-                  {files.results, files.prose, files.costs, args.margin / 100, files.accounts}),
-              run);
-  return 0;
+  return show_report(with, files.report(args.margin / 100), run);
 }
 
 eval::Library eval_library(const EvalArgs& args) {

@@ -45,11 +45,8 @@ class EvalRun {
     Json run = run_json(args_, *model_);
     if (!interrupted()) run["traits"] = eval::traits_json(eval::measure_traits(*model_));
     progress_.clear();
-    show_report(args_,
-                eval::make_report({files_.results, files_.prose, files_.costs, args_.margin / 100,
-                                   files_.accounts}),
-                run);
-    return interrupted() ? 130 : 0;
+    const int code = show_report(args_, files_.report(args_.margin / 100), run);
+    return interrupted() ? 130 : code;
   }
 
  private:
@@ -76,6 +73,22 @@ class EvalRun {
   }
 
   bool run_all() {
+    probe("start");
+    if (!run_between()) return false;
+    probe("end");
+    return true;
+  }
+
+  // Dense attention, beside which everything else is to be held.
+  void probe(const char* when) {
+    progress_({"probing dense attention", 0, 1, "runs"});
+    eval::ProbeLine line = eval::measure_probe(*model_, args_.repeat > 0);
+    line.model = model();
+    line.when = when;
+    files_.add(line);
+  }
+
+  bool run_between() {
     for (size_t i = 0; i < policies_.size() && !instances_.empty(); ++i) {
       if (!run_tasks(i)) return false;
       if (i == 0 && !run_checks()) return false;

@@ -70,6 +70,7 @@ ResultFiles::ResultFiles(const std::string& folder, OpenResults how) {
   });
   costs = read(costs_file_, "costs.jsonl", eval::parse_costs);
   accounts = read(accounts_file_, "accounts.jsonl", eval::parse_accounts);
+  probes = read(probes_file_, "probes.jsonl", eval::parse_probes);
 }
 
 void ResultFiles::add(const std::vector<eval::ResultLine>& session) {
@@ -90,6 +91,11 @@ void ResultFiles::add(const eval::CostLine& line) {
 void ResultFiles::add(const eval::AccountLine& line) {
   accounts.push_back(line);
   accounts_file_.add(eval::account_line(line));
+}
+
+void ResultFiles::add(const eval::ProbeLine& line) {
+  probes.push_back(line);
+  probes_file_.add(eval::probe_line(line));
 }
 
 void write_file(const std::string& path, const std::string& text) {

@@ -1,6 +1,7 @@
 // The files that a run of `fathom eval` leaves in its folder, and goes on from:
 //   results.jsonl  one question a line      prose.jsonl  one measurement of predictions
 //   costs.jsonl    one timed run            accounts.jsonl  what one policy stood on
+//   probes.jsonl   dense attention at the start or the end of a sitting
 //   run.json       what was asked for, and the machine
 #pragma once
 
@@ -43,16 +44,22 @@ class ResultFiles {
   void add(const eval::ProseLine& line);
   void add(const eval::CostLine& line);
   void add(const eval::AccountLine& line);
+  void add(const eval::ProbeLine& line);
 
   std::vector<eval::ResultLine> results;
   std::vector<eval::ProseLine> prose;
   std::vector<eval::CostLine> costs;
   std::vector<eval::AccountLine> accounts;
+  std::vector<eval::ProbeLine> probes;
+  eval::Report report(double margin) const {
+    return eval::make_report({results, prose, costs, margin, accounts, probes});
+  }
+
   // Measurements of predictions that an older program made, which lack figures: not among `prose`.
   size_t older_prose = 0;
 
  private:
-  LineFile results_file_, prose_file_, costs_file_, accounts_file_;
+  LineFile results_file_, prose_file_, costs_file_, accounts_file_, probes_file_;
 };
 
 void write_file(const std::string& path, const std::string& text);

@@ -309,6 +309,7 @@ Report make_report(const ReportInput& input) {
     add_depths(by_policy[order[i]], out.policies[i]);
   }
   out.checks = checks_of(input.lines);
+  out.steadiness = steadiness_of(input.probes);
   out.needle_csv = needle_csv(needle_grid(input.lines));
   compare_policies(out);
   return out;

@@ -16,6 +16,7 @@
 #include "eval/predictions.h"
 #include "eval/prose.h"
 #include "eval/run.h"
+#include "eval/steadiness.h"
 
 namespace fathom::eval {
 
@@ -128,6 +129,7 @@ struct Report {
   std::vector<Frontier> frontiers;     // none without cost runs
   std::vector<CheckResult> checks;
   std::string needle_csv;  // needle_grid.h
+  std::optional<Steadiness> steadiness;
   std::vector<ProseLine> prose;
   std::vector<CostLine> costs;
   std::vector<AccountLine> accounts;
@@ -139,6 +141,7 @@ struct ReportInput {
   std::span<const CostLine> costs = {};
   double margin = 0.02;
   std::span<const AccountLine> accounts = {};
+  std::span<const ProbeLine> probes = {};
 };
 // Sessions that lack turns are left out.
 Report make_report(const ReportInput& input);

@@ -146,6 +146,7 @@ Json frontier_json(const Report& report, const Frontier& f) {
 
 Json report_json(const Report& report) {
   Json out = {{"policies", Json::array()}};
+  if (report.steadiness) out["steadiness"] = steadiness_json(*report.steadiness);
   for (const PolicyReport& p : report.policies) {
     out["policies"].push_back(policy_json(p, report.policies[0], report.margin));
   }

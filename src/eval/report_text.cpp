@@ -259,7 +259,9 @@ std::string report_text(const Report& report) {
   }
   if (report.policies.empty()) out += cost_text(report);
   out += account_rows(report);
-  return out.empty() ? "no results\n" : out;
+  if (out.empty()) return "no results\n";
+  if (report.steadiness) out += "\n" + steadiness_text(*report.steadiness) + "\n";
+  return out;
 }
 
 }  // namespace fathom::eval

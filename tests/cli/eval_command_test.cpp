@@ -121,6 +121,28 @@ TEST(EvalCommand, SizesBringWhatWasNotTyped) {
   EXPECT_NE(help.out.find("--suite quick "), std::string::npos);
 }
 
+TEST(EvalCommand, RejectsARunWhoseDenseOutputChanged) {
+  const fs::path folder = temporary() / "unsteady";
+  const Outcome o = fathom("eval --suite facts --lengths 512 --instances 1 --repeat 0 --json -o " +
+                           shell_word(folder));
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.parsed()["steadiness"]["probes"], 2);
+  EXPECT_EQ(o.parsed()["steadiness"]["rejected"], false);
+  EXPECT_TRUE(o.parsed()["steadiness"]["read_time_change"].is_null());
+  const fs::path probes = folder / "probes.jsonl";
+  std::string lines = test::read_file(probes);
+  const size_t at = lines.rfind("\"output\":\"") + 10;
+  lines[at] = lines[at] == '0' ? '1' : '0';
+  std::ofstream(probes) << lines;
+  const Outcome again = fathom("eval --report " + shell_word(folder));
+  EXPECT_EQ(again.code, 1);
+  EXPECT_NE(again.err.find("error: REJECT THIS RUN"), std::string::npos) << again.err;
+  EXPECT_NE(test::read_file(folder / "report.html").find("REJECT THIS RUN"), std::string::npos);
+  const Outcome json = fathom("eval --json --report " + shell_word(folder));
+  EXPECT_EQ(json.code, 1);
+  EXPECT_EQ(json.parsed()["steadiness"]["rejected"], true);
+}
+
 TEST(EvalCommand, AReportOfNothingIsAnErrorAndLeavesNothing) {
   const fs::path folder = temporary() / "nothing";
   const Outcome o = fathom("eval --report " + shell_word(folder));

@@ -43,6 +43,11 @@ std::string header(const Report& report, const nlohmann::ordered_json& run) {
         "({}) {}.</p>\n",
         report.policies.size(), questions, 1, html::escape(short_line(report.policies[0].policy)));
   }
+  if (report.steadiness) {
+    const bool well = report.steadiness->same_output && report.steadiness->same_speed();
+    out += fmt::format("<p class=\"note{}\">{}</p>\n", well ? "" : " bad",
+                       html::escape(steadiness_text(*report.steadiness)));
+  }
   return out + html::summary_cards(report) + "</header>\n";
 }
 
