@@ -32,7 +32,10 @@ struct ModelOptions {
   size_t kv_bytes = 0;   // budget of the cache; 0: the memory that is free after loading
   size_t batch = 512;    // tokens that are read in one step
   bool explain = false;  // replies carry an account (fathom/account.h)
-  Progress progress;     // while loading
+  // Most tokens of a reply, where that is known; -1: not. prefill=gemfilter, whose cache is smaller
+  // than the text, has room for so many, or for 4,096.
+  int reply_tokens = -1;
+  Progress progress;  // while loading
 };
 
 // How the next token is chosen. The same seed gives the same text.

@@ -41,6 +41,7 @@ class ChatCommand {
     ModelOptions options = args_.model.options();
     options.progress = std::ref(progress_);
     options.explain = args_.explain;
+    options.reply_tokens = generate_.max_tokens;
     engine_ = engine::Engine::load(args_.model.path(), options);
     if (!engine_->chat_template()) {
       throw with_hint(unsupported(args_.model.path(), "the model has no chat template"),

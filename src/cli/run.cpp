@@ -94,6 +94,7 @@ class RunCommand {
     ModelOptions options = args_.model.options();
     options.progress = std::ref(progress_);
     options.explain = args_.explain;
+    options.reply_tokens = generate_.max_tokens;
     engine_ = engine::Engine::load(args_.model.path(), options);
     const auto prompts = make_prompts(*engine_, args_, document);
     require_fit(*engine_, prompts);

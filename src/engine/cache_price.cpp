@@ -72,16 +72,17 @@ CachePrice cache_price(const model::Config& c, const kv::Policy& policy, size_t 
 }
 
 CacheNeed cache_need(const model::Config& c, const kv::Policy& policy, size_t context,
-                     size_t step) {
+                     const ReadingPlan& plan) {
   CacheNeed need;
   size_t read = context;
   if (policy.filter) {
     const kv::GemFilter& f = *policy.filter;
     need.choosing = pages_of(context) * plain_bytes(c, policy, choosing_layer(c, f) + 1);
-    read = std::min(context, std::max(f.budget, f.first + f.last) + kAnswerTokens);
+    const size_t chosen = std::min(context, std::max(f.budget, f.first + f.last));
+    read = chosen + std::min(context - chosen, plan.answer);
   }
-  const CachePrice price = cache_price(c, policy, step);
-  const size_t held = held_tokens(c, policy, read, step);
+  const CachePrice price = cache_price(c, policy, plan.step);
+  const size_t held = held_tokens(c, policy, read, plan.step);
   need.reading = price.bytes(held);
   need.kept = need.reading;
   const Chosen chosen = chosen_bytes(c, policy, price);
@@ -92,12 +93,12 @@ CacheNeed cache_need(const model::Config& c, const kv::Policy& policy, size_t co
   return need;
 }
 
-size_t longest_context(const model::Config& c, const kv::Policy& policy, size_t step, size_t room,
-                       size_t most) {
+size_t longest_context(const model::Config& c, const kv::Policy& policy, const ReadingPlan& plan,
+                       size_t room, size_t most) {
   size_t low = 0, high = most / kernel::kPageTokens;
   while (low < high) {
     const size_t middle = (low + high + 1) / 2;
-    if (cache_need(c, policy, middle * kernel::kPageTokens, step).peak() <= room) {
+    if (cache_need(c, policy, middle * kernel::kPageTokens, plan).peak() <= room) {
       low = middle;
     } else {
       high = middle - 1;

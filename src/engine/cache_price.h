@@ -28,11 +28,17 @@ size_t held_tokens(const model::Config& config, const kv::Policy& policy, size_t
                    size_t step);
 CachePrice cache_price(const model::Config& config, const kv::Policy& policy, size_t step);
 
-// Tokens written behind a prompt of which a policy chose some (gemfilter), for which there is room
-// in any case.
-inline constexpr size_t kAnswerTokens = 4096;
+// How a text is read: in steps of so many tokens. Where a policy chooses some of the prompt's
+// tokens (gemfilter), there is room for so many of an answer behind them.
+struct ReadingPlan {
+  static constexpr size_t kAnyAnswer = 4096;
 
-// What the cache of a text takes, prompt and answer together `context` tokens, read in steps.
+  ReadingPlan(size_t step_tokens, size_t answer_tokens = kAnyAnswer)  // NOLINT: a step is a plan
+      : step(step_tokens), answer(answer_tokens) {}
+  size_t step, answer;
+};
+
+// What the cache of a text takes, prompt and answer together `context` tokens.
 struct CacheNeed {
   size_t choosing = 0;  // the first layers' pages, where a policy chooses tokens by them; then gone
   size_t reading = 0;   // until the prompt is read, stores that wait for it encoding it included
@@ -41,9 +47,9 @@ struct CacheNeed {
 };
 // Throws Error(kUnsupported) where the policy names a layer to choose by that the model lacks.
 CacheNeed cache_need(const model::Config& config, const kv::Policy& policy, size_t context,
-                     size_t step);
+                     const ReadingPlan& plan);
 // The longest text, in whole pages and at most `most` tokens, whose peak `room` is enough for.
-size_t longest_context(const model::Config& config, const kv::Policy& policy, size_t step,
-                       size_t room, size_t most);
+size_t longest_context(const model::Config& config, const kv::Policy& policy,
+                       const ReadingPlan& plan, size_t room, size_t most);
 
 }  // namespace fathom::engine

@@ -60,14 +60,17 @@ MemoryPlan plan_memory(const model::Config& config, size_t weights, const kv::Po
   const size_t room = options.kv_bytes > 0     ? options.kv_bytes
                       : plan.available > fixed ? plan.available - fixed
                                                : 0;
-  plan.largest_context = longest_context(config, policy, step, room, kMaxContext);
+  const ReadingPlan reading = options.reply_tokens < 0
+                                  ? ReadingPlan(step)
+                                  : ReadingPlan(step, size_t(options.reply_tokens));
+  plan.largest_context = longest_context(config, policy, reading, room, kMaxContext);
   plan.context = options.context > 0 ? options.context
                                      : std::min(config.trained_context, plan.largest_context);
   if (plan.context > plan.largest_context || plan.context == 0) {
     throw with_hint(
         out_of_memory("--ctx", "{} tokens of context need {}, but {} is there for the cache",
                       plan.context,
-                      human_bytes(double(cache_need(config, policy, plan.context, step).peak())),
+                      human_bytes(double(cache_need(config, policy, plan.context, reading).peak())),
                       human_bytes(double(room))),
         fmt::format("the largest context that fits is {}; a smaller store format (--kv) or more "
                     "memory (--kv-memory) makes room",

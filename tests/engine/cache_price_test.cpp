@@ -99,6 +99,34 @@ TEST(CachePrice, AFilterNeedsTheFirstLayersAndWhatItChooses) {
   EXPECT_EQ(early.need.kept, early.need.reading);
 }
 
+// Room for as long an answer as is asked for: such a one fits behind what was chosen, exactly.
+TEST(CachePrice, AFilterNeedsRoomForTheAnswerThatIsAsked) {
+  const Reading any("prefill=gemfilter(budget=512,layer=0) store=f16");
+  const model::Config& c = any.runner->config();
+  const auto kept = [&](size_t answer) {
+    return cache_need(c, any.runner->policy(), kContext, {kBatch, answer}).kept;
+  };
+  const size_t page = kept(64) - kept(0);
+  EXPECT_EQ(kept(0), 8 * page);
+  EXPECT_EQ(kept(200), 12 * page);
+  EXPECT_EQ(kept(4096), any.need.kept);
+  EXPECT_EQ(kept(SIZE_MAX), kContext / 64 * page);
+  // Of the bundled model: 3,000 tokens, of which 512 are read, and 100 written.
+  ModelOptions options;
+  options.threads = 2;
+  options.context = 4000;
+  options.kv = "prefill=gemfilter(budget=512,layer=0) store=f16";
+  options.kv_bytes = cache_need(c, any.runner->policy(), 4000, {512, 100}).peak();
+  EXPECT_THROW(Engine::load(test::bundled_model(), options), Error) << "answers of any length";
+  options.reply_tokens = 100;
+  const auto engine = Engine::load(test::bundled_model(), options);
+  kv::SequenceCache cache = engine->runner().new_cache();
+  engine->runner().read(cache, test::random_tokens(3000, c.vocab, 1));
+  for (const int32_t token : test::random_tokens(100, c.vocab, 2)) {
+    ASSERT_NO_THROW(engine->runner().read(cache, {&token, 1}));
+  }
+}
+
 // The longest text is the last whose peak fits.
 TEST(CachePrice, TheLongestContextFits) {
   for (const char* kv :
