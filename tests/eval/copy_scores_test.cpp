@@ -13,6 +13,14 @@
 namespace fathom::eval {
 namespace {
 
+std::shared_ptr<engine::Engine> bundled_engine() {
+  ModelOptions options;
+  options.threads = 2;
+  options.kv = "store=f32";
+  options.context = 512;
+  return engine::Engine::load(test::bundled_model(), options);
+}
+
 // Keys are their positions' directions. The fact holds tokens 5, 6, 7 at positions 2 to 4; the
 // answer, written behind position 7, is 6 7 9: two of its tokens are in the fact.
 TEST(CopyScores, CountWhatAHeadLooksAtWhileItIsWritten) {
@@ -38,11 +46,7 @@ TEST(CopyScores, CountWhatAHeadLooksAtWhileItIsWritten) {
 }
 
 TEST(CopyScores, FindTheBundledModelsRetrievalHeads) {
-  ModelOptions options;
-  options.threads = 2;
-  options.kv = "store=f32";
-  options.context = 512;
-  const auto engine = engine::Engine::load(test::bundled_model(), options);
+  const auto engine = bundled_engine();
   const auto texts = copy_texts(*engine, 1, 400, 8);
   ASSERT_EQ(texts.size(), 8u);
   const auto scores = score_copying(engine->runner(), texts);
@@ -115,11 +119,7 @@ double copied_with_mask(engine::Runner& runner, std::span<const ForcedText> text
 // The point of the scores: without the heads that they find on some texts, others are no longer
 // copied from; without as many others, they are.
 TEST(CopyScores, MaskingTheFoundHeadsHurtsMoreThanMaskingOthers) {
-  ModelOptions options;
-  options.threads = 2;
-  options.kv = "store=f32";
-  options.context = 512;
-  const auto engine = engine::Engine::load(test::bundled_model(), options);
+  const auto engine = bundled_engine();
   const auto scores = score_copying(engine->runner(), copy_texts(*engine, 1, 400, 8));
   ASSERT_TRUE(scores);
   std::vector<QueryHead> heads;
