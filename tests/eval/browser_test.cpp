@@ -69,7 +69,8 @@ addEventListener('load', () => {
   };
   const seen = {};
   for (const s of ['.card', '#frontier .chart svg', '#frontier .pt', '#policies table',
-                   '#policies .mark', '#costs table', '#depths svg', '#depths .run', '#depths table', '#questions table',
+                   '#policies .mark', '#capabilities .chart svg', '#capabilities .pt',
+                   '#depth-lines svg', '#costs table', '#depths svg', '#depths .run', '#depths table', '#questions table',
                    '#needles .map svg', '#tasks table', '#predictions table',
                    '#attention .map svg', '#attention table', '#checks table',
                    '#methods', '#how']) seen[s] = size(s);

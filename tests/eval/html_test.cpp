@@ -72,8 +72,9 @@ TEST(ReportPage, IsWellFormedAndSelfContained) {
     EXPECT_EQ(page.find(outside), std::string::npos) << outside;
   }
   EXPECT_THAT(page, HasSubstr("prefers-color-scheme: dark"));
-  for (const char* id : {"frontier", "policies", "costs", "depths", "needles", "tasks",
-                         "predictions", "attention", "checks", "methods", "caveats", "how"}) {
+  for (const char* id :
+       {"frontier", "policies", "costs", "depths", "needles", "tasks", "predictions", "attention",
+        "checks", "methods", "caveats", "how", "capabilities", "depth-lines"}) {
     EXPECT_THAT(page, HasSubstr(fmt::format("<section id=\"{}\">", id)));
   }
 }
@@ -117,6 +118,66 @@ TEST(Gate, AsksForMoreThanChance) {
   EXPECT_FALSE(passes_gate({0.8, wilson(4, 5)}, 0.25, Measure::kAnswer));  // 37.6 to 96.4
   EXPECT_FALSE(passes_gate({0.5, wilson(50, 100)}, 0, Measure::kAnswer));  // under 60
   EXPECT_TRUE(passes_gate({0.5, wilson(50, 100)}, 0.125, Measure::kChoice));
+}
+
+// Two settings of a method, asked in two ways.
+Report of_two_ways() {
+  std::vector<ResultLine> lines;
+  std::vector<CostLine> costs;
+  const std::string policies[] = {"prefill=dense keep=all store=f32 fetch=all",
+                                  "prefill=dense keep=snapkv(budget=64) store=f32 fetch=all",
+                                  "prefill=dense keep=snapkv(budget=128) store=f32 fetch=all"};
+  for (const char* mode : {"multi-request", "multi-turn"}) {
+    for (size_t p = 0; p < 3; ++p) {
+      for (int i = 0; i < 60; ++i) {
+        ResultLine l;
+        l.policy = policies[p];
+        l.mode = mode;
+        l.suite = "scbench";
+        l.task = "kv_words";
+        l.id = std::to_string(i / 3);
+        l.turn = static_cast<size_t>(i % 3);
+        l.turns = 3;
+        l.length = 1024;
+        l.depth = 0.45;
+        l.result.score = p == 0 || l.turn == 0 ? 1 : 0;
+        lines.push_back(l);
+      }
+    }
+  }
+  for (size_t p = 0; p < 3; ++p) costs.push_back(timed(policies[p], 1.0 / double(p + 1)));
+  return make_report({lines, {}, costs});
+}
+
+TEST(CapabilityCharts, DrawAMethodThroughItsSettings) {
+  const std::string page = html::capability_charts(of_two_ways());
+  EXPECT_EQ(wrong_nesting(page), "");
+  EXPECT_THAT(page, HasSubstr("<figcaption>overall, 1024 tokens</figcaption>"));
+  EXPECT_THAT(page, Not(HasSubstr("<figcaption>string"))) << "one capability is the overall score";
+  const auto count = [&](const std::string& what) {
+    size_t n = 0;
+    for (size_t at = 0; (at = page.find(what, at)) != std::string::npos; ++at) ++n;
+    return n;
+  };
+  EXPECT_EQ(count("<figure"), 3u) << "three versions of one length";
+  EXPECT_EQ(count("class=\"run\""), 3u * 2) << "one method of two settings, asked in two ways";
+  EXPECT_EQ(count("class=\"pt f-keep open\""), 3u * 2);
+  EXPECT_EQ(count("class=\"pt f-keep on\""), 3u * 2);
+  EXPECT_EQ(count("class=\"band\""), 3u);
+  EXPECT_EQ(count("class=\"frontier\""), 3u);
+  EXPECT_EQ(html::capability_charts(make_report({})), "");
+}
+
+TEST(ScoreLines, FollowTurnsAndDepths) {
+  const Report report = of_two_ways();
+  const std::string turns = html::turn_picture(report);
+  EXPECT_EQ(wrong_nesting(turns), "");
+  EXPECT_THAT(turns, HasSubstr("(5) keep=snapkv(budget=64) store=f32\n1: 100.0\n2: 0.0\n3: 0.0<"));
+  EXPECT_THAT(turns, Not(HasSubstr("data-p=\"2\""))) << "questions by themselves have no turns";
+  const std::string depths = html::depth_scores(report);
+  EXPECT_EQ(wrong_nesting(depths), "");
+  EXPECT_THAT(depths, HasSubstr("(2) keep=snapkv(budget=64) store=f32\n40–50: 33.3<"));
+  EXPECT_EQ(html::turn_picture(make_report({})), "");
 }
 
 TEST(Chart, DrawsTheFrontierAsSteps) {

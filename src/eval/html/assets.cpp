@@ -72,6 +72,15 @@ pre { background: var(--card); border: 1px solid var(--line); border-radius: 10p
 .charts.dim .pt { opacity: .14; }
 .charts.dim .pt.hot { opacity: 1; }
 .charts.dim .pt.hot .bar { opacity: .9; }
+.open > :not(text):not(.bar):not(title) { fill: var(--card); stroke: var(--c); stroke-width: 1.6; }
+.f-control.open > :not(text):not(.bar):not(title) { stroke: var(--control); }
+.small .f-control.on > :not(text):not(.bar):not(title) { fill: var(--control); }
+.band { fill: var(--dense); opacity: .1; }
+.level { stroke: var(--dense); stroke-width: 1.2; opacity: .6; }
+.small .pt text { font-size: 10px; }
+.charts.small { grid-template-columns: repeat(auto-fill, minmax(min(100%, 270px), 1fr)); }
+details.version { background: none; border: 0; padding: 0; }
+details.version > summary { padding: 8px 2px; }
 .wide { grid-column: 1 / -1; }
 .run { fill: none; stroke: var(--c); stroke-width: 1.7; }
 .f-control .run { stroke: var(--control); stroke-dasharray: 3 3; }

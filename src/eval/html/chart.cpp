@@ -109,6 +109,22 @@ std::string step_line(const Axes& a, const std::vector<Point>& points) {
   return fmt::format("<path class=\"frontier\" d=\"{}H{:.1f}\"/>\n", path, kWidth - kRight);
 }
 
+std::string point(const Axes& a, const Point& p, bool labelled) {
+  const double x = a.x(p.x), y = a.y(p.y);
+  std::string out = fmt::format("<g class=\"pt f-{} {}\" data-p=\"{}\"><title>{}</title>", p.family,
+                                p.on_frontier ? "on" : "off", p.number, escape(p.title));
+  out += fmt::format(
+      "<line class=\"bar\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1:.1f}\" y2=\"{2:.1f}\"/>", x,
+      a.y(std::max(a.y_low, p.low)), a.y(std::min(a.y_high, p.high)));
+  out += shape(p.family, x, y);
+  if (labelled) {
+    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\">{}</text>", x + 7, y - 7, p.number);
+  }
+  return out + "</g>\n";
+}
+
+}  // namespace
+
 std::string shape(const std::string& family, double x, double y) {
   const auto at = [&](double dx, double dy) {
     return fmt::format("{:.1f},{:.1f}", x + dx, y + dy);
@@ -127,22 +143,6 @@ std::string shape(const std::string& family, double x, double y) {
   }
   return fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4.8\"/>", x, y);
 }
-
-std::string point(const Axes& a, const Point& p, bool labelled) {
-  const double x = a.x(p.x), y = a.y(p.y);
-  std::string out = fmt::format("<g class=\"pt f-{} {}\" data-p=\"{}\"><title>{}</title>", p.family,
-                                p.on_frontier ? "on" : "off", p.number, escape(p.title));
-  out += fmt::format(
-      "<line class=\"bar\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1:.1f}\" y2=\"{2:.1f}\"/>", x,
-      a.y(std::max(a.y_low, p.low)), a.y(std::min(a.y_high, p.high)));
-  out += shape(p.family, x, y);
-  if (labelled) {
-    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\">{}</text>", x + 7, y - 7, p.number);
-  }
-  return out + "</g>\n";
-}
-
-}  // namespace
 
 std::string chart(const Chart& c) {
   if (c.points.empty()) return "";

@@ -24,6 +24,9 @@ struct Chart {
 };
 std::string chart(const Chart& c);
 
+// The shape of a family around a place.
+std::string shape(const std::string& family, double x, double y);
+
 // The mark of a family by itself, for legends and tables: a colour and a shape.
 std::string mark(const std::string& family);
 

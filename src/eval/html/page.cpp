@@ -12,11 +12,14 @@ constexpr std::string (*kSections[])(const Report&) = {
     html::frontier_charts,  //
     html::policy_table,     //
     html::cost_table,
-    html::depth_tables,           //
-    html::question_table,         //
-    html::needle_maps,            //
-    html::ruler_table,            //
-    html::task_tables,            //
+    html::capability_charts,
+    html::depth_tables,    //
+    html::question_table,  //
+    html::needle_maps,     //
+    html::depth_scores,
+    html::ruler_table,  //
+    html::task_tables,  //
+    html::turn_picture,
     html::turn_table,             //
     html::over_generation_table,  //
     html::prose_tables,           //

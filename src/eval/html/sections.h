@@ -19,6 +19,9 @@ std::string policy_cell(const Report& report, size_t policy);
 
 std::string summary_cards(const Report& report);
 std::string frontier_charts(const Report& report);
+std::string capability_charts(const Report& report);
+std::string turn_picture(const Report& report);
+std::string depth_scores(const Report& report);
 std::string policy_table(const Report& report);
 std::string cost_table(const Report& report);
 std::string depth_tables(const Report& report);
