@@ -164,6 +164,11 @@ std::span<float> Runner::take_texts(std::span<const StepPart> parts, std::span<f
   return logits.first(to * vocab);
 }
 
+void Runner::keep_again(kv::SequenceCache& cache) {
+  keep_.after_prompt(cache);
+  cache.seal(*pool_);
+}
+
 bool Runner::can_rewind(const kv::SequenceCache& cache) const {
   if (!cache.whole() || !cache.text().chosen.places.empty() || text_.wants_surprise()) return false;
   if (policy_.keep && policy_.keep->needs().received) return false;

@@ -69,6 +69,10 @@ class Runner {
   std::span<float> read(kv::SequenceCache& cache, std::span<const TokenId> tokens,
                         const Progress& progress = {});
 
+  // Asks KEEP once more what stays, with the newest queries, of the tokens that are there: at the
+  // end of a turn that came by step(). What was taken out before does not come back.
+  void keep_again(kv::SequenceCache& cache);
+
   // Whether the policy would choose which tokens of this text the model reads if the text came to
   // an empty cache: it is a prompt and longer than the policy's budget.
   bool chooses_tokens(size_t text) const { return filter_ && text > filter_->budget(); }

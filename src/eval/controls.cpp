@@ -131,6 +131,7 @@ constexpr size_t kKeepParameters = 2;  // the first of them
 // Controls of a line, taken out of it.
 struct ControlLine {
   std::string rest;  // for the registry
+  bool reselects = false;
   std::string keep, fetch;
   std::map<std::string, std::string> keep_parameters, fetch_parameters;
 };
@@ -162,9 +163,19 @@ std::vector<std::string> words_of(std::string_view line) {
   return out;
 }
 
+constexpr std::string_view kReselect = "+reselect";
+
+// Takes the suffix off a KEEP method; whether it was there.
+bool take_reselect(std::string& word) {
+  if (!word.starts_with("keep=") || !word.ends_with(kReselect)) return false;
+  word.resize(word.size() - kReselect.size());
+  return true;
+}
+
 ControlLine split_controls(std::string_view line) {
   ControlLine out;
-  for (const std::string& word : words_of(line)) {
+  for (std::string word : words_of(line)) {
+    out.reselects |= take_reselect(word);
     const std::string name = word.substr(0, word.find('('));
     if (name == "keep=random" || name == "keep=gold") {
       out.keep = name.substr(5);
@@ -198,6 +209,17 @@ void rename_stage(std::string& line, std::string_view stage, const std::string& 
   line = out;
 }
 
+void name_reselecting(kv::Policy& policy) {
+  if (!policy.keep) {
+    throw with_hint(usage_error("--kv", "keep=all chooses nothing, so it cannot choose again"),
+                    "for example keep=snapkv(budget=512)+reselect");
+  }
+  for (const std::string& word : words_of(policy.line)) {
+    if (!word.starts_with("keep=")) continue;
+    return rename_stage(policy.line, "keep", word.substr(5) + std::string(kReselect));
+  }
+}
+
 kv::Policy make_control_policy(std::string_view line, kernel::KvFormat native,
                                const std::shared_ptr<Marks>& marks) {
   const ControlLine c = split_controls(line);
@@ -221,6 +243,7 @@ kv::Policy make_control_policy(std::string_view line, kernel::KvFormat native,
         ControlPages{p.count("budget"), p.count("page"), c.fetch == "oracle", p.count("seed")});
     rename_stage(policy.line, "fetch", p.line());
   }
+  if (c.reselects) name_reselecting(policy);
   return policy;
 }
 
@@ -237,7 +260,8 @@ bool one_method(const std::string& word) {
 ShownParameters differing(std::span<const std::string> lines) {
   std::map<std::string, std::set<std::string>> values;
   for (const std::string& line : lines) {
-    for (const std::string& word : words_of(line)) {
+    for (std::string word : words_of(line)) {
+      take_reselect(word);
       if (!one_method(word)) continue;
       const std::string method = word.substr(0, word.find('('));
       for (const auto& [key, value] : typed_parameters(word))
@@ -294,7 +318,7 @@ Subject make_subject(const engine::Engine& model, std::string_view line, Watch w
   }
   engine::RunnerOptions options = model.runner().options();
   options.explain = watch == Watch::kAccount;
-  return {model.with_policy(std::move(policy), options), marks};
+  return {model.with_policy(std::move(policy), options), marks, split_controls(line).reselects};
 }
 
 std::string full_line(std::string_view line, kernel::KvFormat native) {
@@ -306,7 +330,10 @@ namespace {
 std::string shortened(std::string_view line, const ShownParameters& shown) {
   std::string out;
   for (const std::string& word : words_of(line)) {
-    const std::string shorter = short_word(word, shown);
+    std::string bare = word;
+    const bool reselects = take_reselect(bare);
+    std::string shorter = short_word(bare, shown);
+    if (reselects) shorter += kReselect;
     if (!shorter.empty()) out += (out.empty() ? "" : " ") + shorter;
   }
   return out.empty() ? "dense" : out;

@@ -52,13 +52,14 @@ struct Marks {
 struct Subject {
   std::shared_ptr<engine::Engine> engine;
   std::shared_ptr<Marks> marks;
+  bool reselects = false;  // KEEP chooses again, from what is left, when a later turn has been read
   const std::string& policy() const { return engine->runner().policy().line; }
 };
 
-// The model under a policy line, which may name controls. `watch`: wraps the FETCH method, so that
-// `marks` hear of it; steps of `all` are then taken through the same path. Throws what a policy
-// throws.
-// kAccount: caches keep a ledger (account.h).
+// The model under a policy line, which may name controls, and "+reselect" behind a KEEP method, as
+// in keep=snapkv(budget=512)+reselect (Subject::reselects). `watch`: wraps the FETCH method, so
+// that `marks` hear of it; steps of `all` are then taken through the same path. Throws what a
+// policy throws. kAccount: caches keep a ledger (account.h).
 enum class Watch : uint8_t { kMethods, kAlsoAll, kAccount };
 Subject make_subject(const engine::Engine& model, std::string_view line,
                      Watch watch = Watch::kMethods);

@@ -61,8 +61,13 @@ class InstanceRun {
     }
   }
 
+  Sequence new_sequence() const {
+    return Sequence(engine_, subject_.reselects ? Sequence::AfterTurns::kReselect
+                                                : Sequence::AfterTurns::kLeave);
+  }
+
   void requests() {
-    Sequence shared(engine_);
+    Sequence shared = new_sequence();
     const size_t prefix = blind_prefix(engine_, instance_, prompts_);
     const auto start = Clock::now();
     if (!shared.read(std::span(prompts_[0]).first(prefix), progress_)) return;
@@ -71,7 +76,7 @@ class InstanceRun {
     for (size_t t = 0; t < prompts_.size(); ++t) {
       asked.push_back(shared.fork());
       const auto begun = Clock::now();
-      asked[t].append(std::span(prompts_[t]).subspan(prefix));
+      asked[t].append_turn(std::span(prompts_[t]).subspan(prefix));
       QueryResult& r = results_.emplace_back();
       r.first_token_seconds = seconds_since(begun);
       r.read_tokens = prompts_[t].size() - prefix + (t == 0 ? prefix : 0);
@@ -83,9 +88,9 @@ class InstanceRun {
 
   // One sequence that grows, or one for each question.
   void turns() {
-    Sequence session(engine_);
+    Sequence session = new_sequence();
     for (size_t t = 0; t < prompts_.size(); ++t) {
-      if (options_.mode == AskMode::kSingle) session = Sequence(engine_);
+      if (options_.mode == AskMode::kSingle) session = new_sequence();
       const auto begun = Clock::now();
       QueryResult& r = results_.emplace_back();
       r.read_tokens = go_to(session, prompts_[t]);
@@ -106,14 +111,13 @@ class InstanceRun {
 
   // Makes the sequence hold `prompt`; the tokens read, 0 for an early end.
   size_t go_to(Sequence& sequence, const Tokens& prompt) {
-    if (engine_.runner().policy().filter)
-      sequence = Sequence(engine_);  // chooses for each question
+    if (engine_.runner().policy().filter) sequence = new_sequence();  // chooses for each question
     if (sequence.tokens().empty()) return sequence.read(prompt, progress_) ? prompt.size() : 0;
     const auto [a, b] = std::mismatch(sequence.tokens().begin(), sequence.tokens().end(),
                                       prompt.begin(), prompt.end());
     const auto same = std::min(static_cast<size_t>(b - prompt.begin()), prompt.size() - 1);
     sequence.truncate(same);
-    sequence.append(std::span(prompt).subspan(same));
+    sequence.append_turn(std::span(prompt).subspan(same));
     return prompt.size() - same;
   }
 

@@ -11,7 +11,8 @@
 //   single         everything is read afresh for each question: only an upper bound
 // Decoding is greedy, up to the turn's max_new, to the model's own end, or, for models without a
 // chat template, to the first empty line. KEEP decides once, when the first prompt has been read
-// (sequence.h); questions under a FETCH method are fed token by token, as decoding is.
+// (sequence.h), but for policies named "+reselect"; questions under a FETCH method are fed token by
+// token, as decoding is.
 #pragma once
 
 #include <memory>

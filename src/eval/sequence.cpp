@@ -60,9 +60,10 @@ double surprise(std::span<const float> logits, TokenId token) {
   return std::log(sum) + top - logits[static_cast<size_t>(token)];
 }
 
-Sequence::Sequence(Engine& engine) : Sequence(engine, engine.runner().new_cache()) {}
-Sequence::Sequence(Engine& engine, kv::SequenceCache cache)
-    : engine_(&engine), cache_(std::move(cache)) {}
+Sequence::Sequence(Engine& engine, AfterTurns after)
+    : Sequence(engine, engine.runner().new_cache(), after) {}
+Sequence::Sequence(Engine& engine, kv::SequenceCache cache, AfterTurns after)
+    : engine_(&engine), cache_(std::move(cache)), after_(after) {}
 
 bool Sequence::read(std::span<const TokenId> tokens, const Progress& progress) {
   const size_t before = cache_.text_length();
@@ -84,6 +85,11 @@ void Sequence::append(std::span<const TokenId> tokens) {
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
 }
 
+void Sequence::append_turn(std::span<const TokenId> tokens) {
+  append(tokens);
+  if (after_ == AfterTurns::kReselect) engine_->runner().keep_again(cache_);
+}
+
 void Sequence::truncate(size_t length) {
   cache_.truncate(length);
   tokens_.resize(length);
@@ -91,7 +97,7 @@ void Sequence::truncate(size_t length) {
 }
 
 Sequence Sequence::fork() const {
-  Sequence copy(*engine_, cache_.fork());
+  Sequence copy(*engine_, cache_.fork(), after_);
   copy.tokens_ = tokens_;
   copy.logits_ = logits_;
   return copy;

@@ -1,8 +1,9 @@
 // Sequences of an engine, fed and decoded several at a time: what the evaluation runs on.
 //
 // KEEP decides once, at the end of read(); what is appended later does not make it choose again,
-// as the published protocols want it. Where the policy has a FETCH method, appended tokens go
-// through the decode path one by one, so that it answers for the question too.
+// as the published protocols want it, unless the sequence reselects after turns. Where the policy
+// has a FETCH method, appended tokens go through the decode path one by one, so that it answers for
+// the question too.
 #pragma once
 
 #include <span>
@@ -15,7 +16,8 @@ namespace fathom::eval {
 
 class Sequence {
  public:
-  explicit Sequence(engine::Engine& engine);
+  enum class AfterTurns : uint8_t { kLeave, kReselect };
+  explicit Sequence(engine::Engine& engine, AfterTurns after = AfterTurns::kLeave);
 
   const std::vector<engine::TokenId>& tokens() const { return tokens_; }
   const std::vector<float>& logits() const { return logits_; }  // of the last token
@@ -24,16 +26,19 @@ class Sequence {
   // A prompt, at whose end KEEP decides. False where `progress` ended it early.
   bool read(std::span<const engine::TokenId> tokens, const Progress& progress = {});
   void append(std::span<const engine::TokenId> tokens);
+  // The same for a turn of a conversation: at its end KEEP chooses again where it reselects.
+  void append_turn(std::span<const engine::TokenId> tokens);
   // Forgets what lies behind the first `length` tokens; something must be appended then.
   void truncate(size_t length);
   Sequence fork() const;
 
  private:
   friend class Together;
-  Sequence(engine::Engine& engine, kv::SequenceCache cache);
+  Sequence(engine::Engine& engine, kv::SequenceCache cache, AfterTurns after);
 
   engine::Engine* engine_;
   kv::SequenceCache cache_;
+  AfterTurns after_;
   std::vector<engine::TokenId> tokens_;
   std::vector<float> logits_;
 };
