@@ -26,7 +26,7 @@ constexpr const char* kUsual =
 
 constexpr Size kSizes[] = {
     {"smoke", "needle,kv_words,many_shot_labels,niah_multikey_2", true, "1k,2k", 11, kUsual},
-    {"quick", "all", false, "1k,2k,4k", 25, kUsual},
+    {"quick", "all", false, "1k,2k,4k", 50, kUsual},
 };
 
 const Size* find_size(std::string_view name) {

@@ -20,8 +20,9 @@ inline constexpr double kMostSpeedChange = 0.03;
 struct ProbeLine {
   std::string model, when;  // "start" or "end"
   size_t read = 0, steps = 0;
-  double read_seconds = 0, step_seconds = 0;  // the quickest; 0: was not timed
-  std::string output;                         // a hash of tokens and logits
+  // Of the quickest run; of its steps the median. 0: was not timed.
+  double read_seconds = 0, step_seconds = 0;
+  std::string output;  // a hash of tokens and logits
 };
 
 // Reads the same prose and continues it greedily; timed, several times over, where `timed` says so.
