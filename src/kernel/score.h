@@ -12,11 +12,11 @@ namespace fathom::kernel {
 // their starts `a_stride` and `b_stride` numbers apart; sums are f32, and the same bits whatever
 // else is in the call. `b` is read once for all rows, so hand over as many rows as stay in the
 // second-level cache.
-template <class A>
+template <class A, class B = float>
 struct ScoreArgsOf {
   const A* a = nullptr;
   size_t a_stride = 0, rows = 0;
-  const float* b = nullptr;
+  const B* b = nullptr;
   size_t b_stride = 0, columns = 0;
   size_t inner = 0;
   float scale = 1.0f;
@@ -29,8 +29,15 @@ using ScoreArgs = ScoreArgsOf<float>;
 // a_stride >= round_up(inner, 32).
 using RoundedScoreArgs = ScoreArgsOf<BFloat>;
 
+// The first product again, of keys that are numbers of 16 bits: the same bits as of their floats.
+// `inner` is a multiple of 16.
+using BFloatScoreArgs = ScoreArgsOf<float, BFloat>;
+using HalfScoreArgs = ScoreArgsOf<float, Half>;
+
 struct ScoreKernels {
   void (*scores)(const ScoreArgs&);
+  void (*bfloat_scores)(const BFloatScoreArgs&);
+  void (*half_scores)(const HalfScoreArgs&);
   // Where the machine multiplies BF16 faster; else null.
   void (*rounded_scores)(const RoundedScoreArgs&);
   // x = e^x / sum e^x, in place. Numbers may be -inf, but not all of them.

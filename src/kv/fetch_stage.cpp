@@ -22,10 +22,13 @@ bool same_page(int32_t a, int32_t b) {
   return a / kPage == b / kPage;
 }
 
-// The pages that runs touch, with the slots that they name. Returns the keys named.
-size_t collect(std::span<const PageView> pages, const Runs& runs, std::vector<PageView>& views) {
+// The pages that runs touch, with the slots that they name, and their numbers. Returns the keys
+// named.
+size_t collect(std::span<const PageView> pages, const Runs& runs, std::vector<PageView>& views,
+               std::vector<size_t>& numbers) {
   size_t keys = 0, last = SIZE_MAX;
   views.clear();
+  numbers.clear();
   for (const Run& run : runs) {
     keys += static_cast<size_t>(run.end - run.first);
     for (size_t at = static_cast<size_t>(run.first); at < static_cast<size_t>(run.end);) {
@@ -33,6 +36,7 @@ size_t collect(std::span<const PageView> pages, const Runs& runs, std::vector<Pa
       const size_t n = std::min(kPageTokens - slot, static_cast<size_t>(run.end) - at);
       if (page != last) {
         views.push_back(pages[page]);
+        numbers.push_back(page);
         views.back().slots = 0;
       }
       last = page;
@@ -304,7 +308,7 @@ void FetchStage::answer(const Task& task) {
   if (traffic_) traffic_->index += index.bytes();
   const size_t heads = query.group / w.runs.size();  // that share a list
   for (size_t i = 0; i < w.runs.size(); ++i) {
-    const double keys = static_cast<double>(collect(head.pages(), w.runs[i], w.views));
+    const double keys = static_cast<double>(collect(head.pages(), w.runs[i], w.views, w.numbers));
     if (Ledger* ledger = task.cache().ledger()) {
       ledger->stored(head.pages(), heads);
       ledger->fetched(w.views, heads);
@@ -317,12 +321,7 @@ void FetchStage::answer(const Task& task) {
 }
 
 void FetchStage::count_views(const Task& task) const {
-  const std::span<const PageView> pages = task.head().pages();
-  size_t page = 0;
-  for (const PageView& view : task.w.views) {
-    while (pages[page].k != view.k) ++page;
-    traffic_->read += page_traffic(task.head(), page);
-  }
+  for (const size_t page : task.w.numbers) traffic_->read += page_traffic(task.head(), page);
 }
 
 void FetchStage::observe(const Task& task) {
@@ -357,20 +356,16 @@ void FetchStage::attend(const Task& task, Heads heads) {
   args.scratch = w.kernel.data();
   const AttendState total = state_at(w.state.data(), rows);
   clear(total, rows, d);
-  const PageView* pages = head.pages().data();
-  const auto segment_of = [&](const PageView& view) {
-    // Views are copies of the head's: found again by where their keys lie, in ascending order.
-    while (pages->k != view.k) ++pages;
-    return static_cast<size_t>(pages - head.pages().data()) / kSegmentPages;
-  };
+  const auto segment_of = [&](size_t view) { return w.numbers[view] / kSegmentPages; };
   for (size_t begin = 0; begin < w.views.size();) {
-    const size_t segment = segment_of(w.views[begin]);
+    const size_t segment = segment_of(begin);
     size_t end = begin + 1;
-    while (end < w.views.size() && segment_of(w.views[end]) == segment) ++end;
+    while (end < w.views.size() && segment_of(end) == segment) ++end;
     const AttendState part = state_at(w.part.data(), rows);
     clear(part, rows, d);
     args.pages = w.views.data() + begin;
     args.page_count = end - begin;
+    args.next = end < w.views.size() ? &w.views[end] : nullptr;
     args.state = part;
     kv::attend_pages(kernels_, args);
     kernel::merge_partials(total, part, rows, width);

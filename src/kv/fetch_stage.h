@@ -63,6 +63,7 @@ class FetchStage {
     FetchReads reads;
     std::vector<Runs> runs;
     std::vector<kernel::PageView> views;
+    std::vector<size_t> numbers;  // of the views' pages
     TextView text;
     FetchAccount account;
   };

@@ -59,6 +59,27 @@ TEST_P(Score, ProductsOfRows) {
   }
 }
 
+// Keys of 16 bits are numbers like any others.
+TEST_P(Score, ProductsWithKeysOf16BitsAreThoseOfTheirFloats) {
+  constexpr size_t kRows = 5, kColumns = 7, kInner = 48;
+  const auto a = normals(kRows * kInner, 4, 1), b = normals(kColumns * kInner, 5, 2);
+  const auto expect = [&]<class B>(auto scores, B (*round)(float)) {
+    std::vector<B> keys(b.size());
+    std::vector<float> floats(b.size());
+    for (size_t i = 0; i < b.size(); ++i) floats[i] = to_float(keys[i] = round(b[i]));
+    std::vector<float> out(kRows * kColumns), want(out.size());
+    scores({a.data(), kInner, kRows, keys.data(), kInner, kColumns, kInner, 0.5f, out.data(),
+            kColumns});
+    fast().scores({a.data(), kInner, kRows, floats.data(), kInner, kColumns, kInner, 0.5f,
+                   want.data(), kColumns});
+    EXPECT_EQ(out, want);
+  };
+  expect(
+      fast().bfloat_scores, +[](float x) { return to_bfloat(x); });
+  expect(
+      fast().half_scores, +[](float x) { return to_half(x); });
+}
+
 float rounded(float x) { return to_float(to_bfloat(x)); }
 
 // Products of rounded numbers are exact, so the bound is that of the sums alone; a sum that is

@@ -64,10 +64,11 @@ FATHOM_INLINE bool soften_block(const AttendArgs& a, const ReadPage& page, const
                                 size_t row, __m512 (&acc)[R][4], uint32_t* p) {
   if (a.soft_cap != 0) return false;
   bool slow = false;
-  FATHOM_UNROLL
-  for (int r = 0; r < R && !page.whole; ++r) {
-    slow |=
-        visibility(a, *page.view, a.positions[row + static_cast<size_t>(r)]) != Visibility::kAll;
+  if (!page.whole) {
+    for (int r = 0; r < R; ++r) {
+      const size_t at = row + static_cast<size_t>(r);
+      slow |= visibility(a, *page.view, a.positions[at]) != Visibility::kAll;
+    }
   }
   if (slow) return false;
   FATHOM_UNROLL

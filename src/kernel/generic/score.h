@@ -6,12 +6,25 @@
 
 namespace fathom::kernel {
 
+template <class V>
+FATHOM_INLINE typename V::F load_key(const float* b, size_t n) {
+  return load_upto<V>(b, n);
+}
+template <class V>
+FATHOM_INLINE typename V::F load_key(const BFloat* b, size_t) {
+  return V::load_bf16(b);
+}
+template <class V>
+FATHOM_INLINE typename V::F load_key(const Half* b, size_t) {
+  return V::load_f16(b);
+}
+
 // Adds products of n inner values at i to a tile of R x C sums.
-template <class V, size_t R, size_t C>
-FATHOM_INLINE void add_products(const float* a, size_t a_stride, const float* b, size_t b_stride,
+template <class V, size_t R, size_t C, class B>
+FATHOM_INLINE void add_products(const float* a, size_t a_stride, const B* b, size_t b_stride,
                                 size_t n, typename V::F (&sum)[R][C]) {
   typename V::F column[C];
-  for (size_t c = 0; c < C; ++c) column[c] = load_upto<V>(b + c * b_stride, n);
+  for (size_t c = 0; c < C; ++c) column[c] = load_key<V>(b + c * b_stride, n);
   for (size_t r = 0; r < R; ++r) {
     const auto row = load_upto<V>(a + r * a_stride, n);
     for (size_t c = 0; c < C; ++c) sum[r][c] = V::fma(row, column[c], sum[r][c]);
@@ -34,14 +47,14 @@ FATHOM_INLINE void store_tile(const typename V::F (&sum)[R][C], float scale, flo
   }
 }
 
-template <class V, size_t R, size_t C>
-FATHOM_INLINE void score_tile(const ScoreArgs& s, size_t row, size_t column) {
+template <class V, size_t R, size_t C, class B>
+FATHOM_INLINE void score_tile(const ScoreArgsOf<float, B>& s, size_t row, size_t column) {
   typename V::F sum[R][C];
   for (size_t r = 0; r < R; ++r) {
     for (size_t c = 0; c < C; ++c) sum[r][c] = V::zero();
   }
   const float* a = s.a + row * s.a_stride;
-  const float* b = s.b + column * s.b_stride;
+  const B* b = s.b + column * s.b_stride;
   const size_t whole = s.inner / V::kLanes * V::kLanes;
   for (size_t i = 0; i < whole; i += V::kLanes) {
     add_products<V, R, C>(a + i, s.a_stride, b + i, s.b_stride, V::kLanes, sum);
@@ -53,8 +66,8 @@ FATHOM_INLINE void score_tile(const ScoreArgs& s, size_t row, size_t column) {
 }
 
 // Tiles whose sums stay in registers: 4 x 4 of 32 registers, 4 x 2 of 16.
-template <class V>
-void scores(const ScoreArgs& s) {
+template <class V, class B>
+void scores(const ScoreArgsOf<float, B>& s) {
   constexpr size_t kRows = 4, kColumns = V::kLanes == 16 ? 4 : 2;
   size_t column = 0;
   for (; column + kColumns <= s.columns; column += kColumns) {
@@ -100,7 +113,7 @@ void softmax(float* x, size_t n) {
 
 template <class V>
 constexpr ScoreKernels score_of() {
-  return {scores<V>, nullptr, softmax<V>, row_max<V>};
+  return {scores<V, float>, scores<V, BFloat>, scores<V, Half>, nullptr, softmax<V>, row_max<V>};
 }
 
 }  // namespace fathom::kernel

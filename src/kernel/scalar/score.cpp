@@ -2,19 +2,29 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "kernel/scalar/tables.h"
 
 namespace fathom::kernel {
 namespace {
 
-void scores(const ScoreArgs& s) {
+template <class B>
+float number(B x) {
+  if constexpr (std::is_same_v<B, float>)
+    return x;
+  else
+    return to_float(x);
+}
+
+template <class B>
+void scores(const ScoreArgsOf<float, B>& s) {
   for (size_t r = 0; r < s.rows; ++r) {
     for (size_t c = 0; c < s.columns; ++c) {
       const float* a = s.a + r * s.a_stride;
-      const float* b = s.b + c * s.b_stride;
+      const B* b = s.b + c * s.b_stride;
       float sum = 0;
-      for (size_t i = 0; i < s.inner; ++i) sum += a[i] * b[i];
+      for (size_t i = 0; i < s.inner; ++i) sum += a[i] * number(b[i]);
       s.out[r * s.out_stride + c] = s.scale * sum;
     }
   }
@@ -36,6 +46,7 @@ void softmax(float* x, size_t n) {
 
 }  // namespace
 
-const ScoreKernels scalar_score = {scores, nullptr, softmax, row_max};
+const ScoreKernels scalar_score = {scores<float>, scores<BFloat>, scores<Half>,
+                                   nullptr,       softmax,        row_max};
 
 }  // namespace fathom::kernel

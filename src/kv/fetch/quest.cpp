@@ -96,7 +96,7 @@ MethodInfo quest_info() {
           .paper = "Quest, 2024, arXiv:2406.10774",
           .cost =
               "2 * head_dim / page multiply-adds a key and query head; 8 * head_dim / page "
-              "bytes a key",
+              "bytes a key, half of that with keys of 16 bits",
           .parameters = kParameters};
 }
 

@@ -112,6 +112,39 @@ TEST(Quest, BoundsAreBounds) {
   }
 }
 
+// Rows stay in 16 bits as long as those hold every number, and always say what they were given.
+TEST(ExactRows, HoldEveryNumberInAsFewBitsAsItNeeds) {
+  constexpr size_t kWidth = 16, kCount = 9;
+  const auto expect = [&](const std::vector<float>& numbers, size_t bytes) {
+    ExactRows rows;
+    rows.resize(kCount, kWidth);
+    for (size_t r = 0; r < kCount; ++r) {
+      rows.set(r, std::span(numbers).subspan(r * kWidth, kWidth));
+    }
+    std::vector<float> unit(kWidth * kWidth), out(kWidth * kCount);
+    for (size_t c = 0; c < kWidth; ++c) unit[c * kWidth + c] = 1;
+    rows.multiply(unit, kWidth, out);
+    for (size_t r = 0; r < kCount; ++r) {
+      for (size_t c = 0; c < kWidth; ++c) {
+        ASSERT_EQ(out[c * kCount + r], numbers[r * kWidth + c]) << r << ", " << c;
+      }
+    }
+    EXPECT_EQ(rows.bytes(), bytes * kCount * kWidth);
+  };
+  std::vector<float> numbers(kCount * kWidth);
+  for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = std::ldexp(float(i % 100) - 50, 40);
+  expect(numbers, 2);  // of BF16's range, not of F16's
+  numbers[5 * kWidth + 3] = 1.0f + 1.0f / 1024;
+  expect(numbers, 4);  // what was in 16 bits before is still there
+  for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = 1.0f + float(i) / 1024;
+  expect(numbers, 2);  // of F16
+  numbers[0] = 1.0f / 3;
+  expect(numbers, 4);
+  numbers[0] = 1.0f;
+  numbers[8 * kWidth] = 1.0f / 3;
+  expect(numbers, 4);
+}
+
 // With heads=union the group reads what any of its heads chooses.
 TEST(Quest, AGroupMayReadAllItsHeadsChoices) {
   const RandomLayer layer(700, 1, 9);
