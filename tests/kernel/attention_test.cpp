@@ -171,6 +171,7 @@ Dense dense_row(const Problem& p, size_t row) {
   for (size_t i = 0; i < p.shape.keys; ++i) {
     const int32_t at = p.key_positions[i], query = p.query_positions[row];
     if (at > query || (p.shape.window > 0 && at <= query - p.shape.window)) continue;
+    if ((p.pages[i / kPageTokens].slots >> i % kPageTokens & 1) == 0) continue;
     double sum = 0, size = 0;
     for (size_t c = 0; c < d; ++c) {
       const double term = double{p.q[row * d + c]} * p.k[i * d + c] * scale;
@@ -245,6 +246,21 @@ TEST_P(Attend, EqualsSoftmaxInDouble) {
 }
 
 // Lines of the first channels are what a plane begins with, so its first part is a thin plane.
+// Of some pages nothing, of some a few keys here and there, of some all.
+TEST_P(Attend, ReadsTheSlotsThatArePicked) {
+  constexpr uint64_t kPicked[] = {0x0000'0000'0001'0000, 0x8000'0000'0000'70f0, ~uint64_t{0}, 0,
+                                  0x0000'ffff'0000'0000, 0x00f0'1000'0001'0003};
+  for (const AttendCase& c : kAttendCases) {
+    for (const KvFormat f : kFormats) {
+      Problem p(c, f, 11);
+      for (size_t i = 0; i < p.pages.size(); ++i) p.pages[i].slots = kPicked[i % 6];
+      Output o(p);
+      attend(*GetParam(), p, o, {0, c.rows}, {0, p.pages.size()});
+      expect_right(*GetParam(), p, o);
+    }
+  }
+}
+
 TEST_P(Attend, ThinKeysAreThoseOfTheirChannels) {
   for (const KvFormat format : kFormats) {
     for (const AttendCase& c : kAttendCases) {

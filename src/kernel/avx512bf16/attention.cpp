@@ -28,10 +28,11 @@ FATHOM_INLINE void store_scores(const __m512 (&acc)[R][4], float* scores) {
   }
 }
 
-// p holds pairs of probabilities, [R][32].
+// p holds pairs of probabilities, [R][32], 0 beyond `parts`.
 template <int R, int kVectors>
-FATHOM_INLINE void weigh_columns(const PlainPairs& page, const uint32_t* p, const float* decay,
-                                 size_t pairs, size_t channel, Ahead& ahead, float* out) {
+FATHOM_INLINE void weigh_columns(const PlainPairs& page, unsigned parts, const uint32_t* p,
+                                 const float* decay, size_t pairs, size_t channel, Ahead& ahead,
+                                 float* out) {
   __m512 acc[R][kVectors];
   FATHOM_UNROLL
   for (int r = 0; r < R; ++r) {
@@ -41,7 +42,17 @@ FATHOM_INLINE void weigh_columns(const PlainPairs& page, const uint32_t* p, cons
       acc[r][j] = _mm512_mul_ps(_mm512_loadu_ps(o), _mm512_set1_ps(decay[r]));
     }
   }
-  dot_lines<R, kVectors, kVectors>(page, 0, pairs, channel, {p, kPageTokens / 2}, ahead, acc);
+  const Factors factors{p, kPageTokens / 2};
+  if (parts == kAllParts) {
+    dot_lines<R, kVectors, kVectors>(page, 0, pairs, channel, factors, ahead, acc);
+  } else {
+    constexpr size_t kPairs = kPartSlots / 2;
+    for (size_t part = 0; part * kPairs < pairs; ++part) {
+      if ((parts >> part & 1) == 0) continue;
+      const size_t end = std::min(pairs, (part + 1) * kPairs);
+      dot_lines<R, kVectors, kVectors>(page, part * kPairs, end, channel, factors, ahead, acc);
+    }
+  }
   FATHOM_UNROLL
   for (int r = 0; r < R; ++r) {
     FATHOM_UNROLL
@@ -90,9 +101,12 @@ FATHOM_INLINE void score_page(const AttendArgs& a, const ReadPlane& keys, const 
 
 // p: pairs of probabilities for plain values; coded ones take those in s.scores.
 template <int R>
-FATHOM_INLINE void weigh_page(const AttendArgs& a, const PageView& page, const ReadPlane& values,
-                              const AttendScratch& s, size_t row, const uint32_t* p,
-                              const float* decay, Ahead& ahead) {
+FATHOM_INLINE void weigh_page(const AttendArgs& a, ReadPage& read, const AttendScratch& s,
+                              size_t row, const uint32_t* p, const float* decay) {
+  const PageView& page = *read.view;
+  const ReadPlane& values = read.values;
+  const unsigned parts = read.parts;
+  Ahead& ahead = read.ahead.values;
   const size_t v_dim = padded_head_dim(a.head_dim);
   const size_t pairs = (static_cast<size_t>(page.tokens) + 1) / 2;
   float* out = a.state.out + row * v_dim;
@@ -100,10 +114,10 @@ FATHOM_INLINE void weigh_page(const AttendArgs& a, const PageView& page, const R
   if (!is_coded(values.format)) {
     const PlainPairs reader{static_cast<const uint32_t*>(values.data), v_dim};
     for (; channel + 64 <= v_dim; channel += 64) {
-      weigh_columns<R, 4>(reader, p, decay, pairs, channel, ahead, out);
+      weigh_columns<R, 4>(reader, parts, p, decay, pairs, channel, ahead, out);
     }
     for (; channel < v_dim; channel += 16) {
-      weigh_columns<R, 1>(reader, p, decay, pairs, channel, ahead, out);
+      weigh_columns<R, 1>(reader, parts, p, decay, pairs, channel, ahead, out);
     }
     return;
   }
@@ -163,6 +177,26 @@ FATHOM_INLINE bool soften_scores(const AttendArgs& a, const ReadPage& page, cons
   return soften_block<R>(a, page, s, row, acc, p);
 }
 
+// Scores of plain keys in some parts of a page, 0 elsewhere.
+template <int R>
+FATHOM_INLINE void score_parts(const AttendArgs& a, ReadPage& page, const AttendScratch& s,
+                               size_t row) {
+  const size_t pairs = (a.key_channels() + 1) / 2;
+  const uint32_t* q = reinterpret_cast<const uint32_t*>(s.q) + row * pairs;
+  const PlainPairs keys{static_cast<const uint32_t*>(page.keys.data), kPageTokens};
+  float* scores = s.scores + row * kPageTokens;
+  for (size_t lane = 0; lane < kPageTokens; lane += kPartSlots) {
+    __m512 acc[R][1];
+    for (int r = 0; r < R; ++r) acc[r][0] = _mm512_setzero_ps();
+    if (page.parts >> (lane / kPartSlots) & 1) {
+      dot_lines<R, 1, 1>(keys, 0, pairs, lane, {q, pairs}, page.ahead.keys, acc);
+    }
+    for (size_t r = 0; r < R; ++r) {
+      _mm512_storeu_ps(scores + r * kPageTokens + lane, acc[r][0]);
+    }
+  }
+}
+
 template <int R>
 FATHOM_INLINE void attend_rows(const AttendArgs& a, ReadPage& page, const AttendScratch& s,
                                size_t row) {
@@ -175,6 +209,8 @@ FATHOM_INLINE void attend_rows(const AttendArgs& a, ReadPage& page, const Attend
   if (is_coded(page.keys.format)) {
     score_page<R>(a, page.keys, s, row, page.ahead.keys);
     softened = soften_scores<R>(a, page, s, row, p);
+  } else if (page.parts != kAllParts) {
+    score_parts<R>(a, page, s, row);
   } else {
     softened = soften_products<R>(a, page, s, row, p);
   }
@@ -184,7 +220,7 @@ FATHOM_INLINE void attend_rows(const AttendArgs& a, ReadPage& page, const Attend
                               s.sums + (row + at) * AttendScratch::kSumLanes,
                               p ? p + at * (kPageTokens / 2) : nullptr);
   }
-  weigh_page<R>(a, *page.view, page.values, s, row, pairs, decay, page.ahead.values);
+  weigh_page<R>(a, page, s, row, pairs, decay);
 }
 
 // Rows of scaled queries as pairs of channels; an odd last channel is paired with 0.
@@ -227,7 +263,12 @@ struct Span {
 void attend_bf16(const AttendArgs& a) {
   if (a.page_count == 0 || a.rows == 0) return;
   const AttendScratch s(a.scratch, a.head_dim);
-  prefetch_page(a, page_at(a, 0), {0, 1});
+  const unsigned first_parts = parts_of(a.pages[0]);
+  if (first_parts != kAllParts) {
+    prefetch_parts(a, a.pages[0], first_parts);
+  } else {
+    prefetch_page(a, a.pages, {0, 1});
+  }
   pair_queries(a, reinterpret_cast<uint32_t*>(s.q));
   spread_sums<Avx512>(a, s);
   const Span span(a);
@@ -240,9 +281,17 @@ void attend_bf16(const AttendArgs& a) {
     const PageView& page = a.pages[i];
     if (!kind.fits(a, page)) kind = PageKind(a, page);
     ReadPage read{&page, open_plane(kind.keys, page.k, {s.numbers, copy(s.k)}),
-                  open_plane(kind.values, page.v, {s.more, copy(s.v)}), span.see_whole(a, page)};
+                  open_plane(kind.values, page.v, {s.more, copy(s.v)}), span.see_whole(a, page),
+                  parts_of(page)};
     const PageView* next = page_at(a, i + 1);
-    if (blocks == 1 && next != nullptr) read.ahead = look_ahead(a, *next, kind);
+    if (blocks == 1 && next != nullptr) {
+      const unsigned parts = parts_of(*next);
+      if (parts != kAllParts) {
+        prefetch_parts(a, *next, parts);
+      } else {
+        read.ahead = look_ahead(a, *next, kind);
+      }
+    }
     for (size_t row = 0; row < a.rows; row += kRows) {
       if (blocks > 1) prefetch_page(a, next, {row / kRows, blocks});
       dispatch<kRows>(a.rows - row, [&]<int R>() { attend_rows<R>(a, read, s, row); });

@@ -5,6 +5,21 @@
 
 namespace fathom::kernel {
 
+// A page of which FETCH chose a few keys is read in parts of 16 slots: these are a vector of every
+// pair of channels, and lie together as values. Of coded pages all is read.
+constexpr size_t kPartSlots = 16, kParts = kPageTokens / kPartSlots;
+constexpr unsigned kAllParts = (1u << kParts) - 1;
+FATHOM_INLINE unsigned parts_of(const PageView& page) {
+  if (is_coded(page.k_format) || is_coded(page.v_format)) return kAllParts;
+  unsigned parts = 0, count = 0;
+  for (size_t part = 0; part < kParts; ++part) {
+    const bool any = (page.slots >> (part * kPartSlots) & 0xffff) != 0;
+    parts |= unsigned{any} << part;
+    count += any;
+  }
+  return count <= kParts / 2 ? parts : kAllParts;
+}
+
 // One plane of a page: as it lies, or coded, and then perhaps copied to pairs first. A copy pays
 // once several blocks of rows share the page; its numbers are those that reading codes gives.
 struct ReadPlane {
@@ -115,7 +130,8 @@ FATHOM_INLINE ReadPlane open_plane(const PlaneKind& kind, const void* data, Plan
 struct ReadPage {
   const PageView* view = nullptr;
   ReadPlane keys = {}, values = {};
-  bool whole = false;  // all rows see all of it
+  bool whole = false;          // all rows see all of it
+  unsigned parts = kAllParts;  // of 16 slots that are read
   PageAhead ahead = {};
 };
 
@@ -137,6 +153,20 @@ struct PageKind {
     return keys.is(page.k_format, page.key_dim(a.head_dim)) && values.is(page.v_format, a.head_dim);
   }
 };
+
+// Asks for the parts of a page that are read.
+FATHOM_INLINE void prefetch_parts(const AttendArgs& a, const PageView& page, unsigned parts) {
+  const char* k = static_cast<const char*>(page.k);
+  const char* v = static_cast<const char*>(page.v);
+  const size_t bytes = kPartSlots * padded_head_dim(a.head_dim) * sizeof(uint16_t);
+  for (size_t part = 0; part < kParts; ++part) {
+    if ((parts >> part & 1) == 0) continue;
+    for (size_t pair = 0; pair < (a.key_channels() + 1) / 2; ++pair) {
+      __builtin_prefetch(k + (pair * kPageTokens + part * kPartSlots) * sizeof(uint32_t), 0, 2);
+    }
+    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(v + part * bytes + at, 0, 2);
+  }
+}
 
 // Spreads the requests for the next page over the steps through this one.
 FATHOM_INLINE PageAhead look_ahead(const AttendArgs& a, const PageView& next,
