@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "eval/controls.h"
+#include "eval/table.h"
 #include "eval/task/task.h"
 
 namespace fathom::eval {
@@ -218,15 +219,6 @@ std::vector<TextColumn> markdown_columns() {
   add(quality_columns());
   for (size_t axis = 0; axis < std::size(kPareto); ++axis) {
     out.emplace_back(kPareto[axis], [axis](const Row& r) { return pareto_of(r, axis); });
-  }
-  return out;
-}
-
-std::string in_cell(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '|') out += '\\';
-    out += c == '\n' ? ' ' : c;
   }
   return out;
 }

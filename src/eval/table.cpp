@@ -41,15 +41,6 @@ std::string percent(double share) {
 
 std::string speed(double tokens) { return fmt::format("{:.0f}", tokens); }
 
-std::string in_cell(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '|') out += '\\';
-    out += c == '\n' ? ' ' : c;
-  }
-  return out;
-}
-
 void add_tasks(const PolicyReport& policy, size_t length, Row& row) {
   std::vector<const Cell*> counted;
   for (const Cell& c : policy.cells) {
@@ -288,6 +279,15 @@ std::string heading(const Report& report, const nlohmann::ordered_json& run, siz
 }
 
 }  // namespace
+
+std::string in_cell(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '|') out += '\\';
+    out += c == '\n' ? ' ' : c;
+  }
+  return out;
+}
 
 std::string report_table(const Report& report, const nlohmann::ordered_json& run) {
   std::string out;

@@ -22,6 +22,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 #include "eval/report.h"
 
@@ -29,5 +30,7 @@ namespace fathom::eval {
 
 // `run`: what was asked for, and the machine (run.json). A pure function of its arguments.
 std::string report_table(const Report& report, const nlohmann::ordered_json& run);
+// Text as it may stand in a cell of a Markdown table.
+std::string in_cell(std::string_view text);
 
 }  // namespace fathom::eval

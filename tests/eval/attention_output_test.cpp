@@ -13,8 +13,8 @@
 #include "eval/prose.h"
 #include "eval/watched_fetch.h"
 #include "kv/vector.h"
+#include "support/bundled_engine.h"
 #include "support/method_lines.h"
-#include "support/shared_data.h"
 
 namespace fathom::eval {
 namespace {
@@ -132,15 +132,7 @@ class Outputs final : public engine::AttentionObserver {
   size_t width_;
 };
 
-const engine::Engine& bundled() {
-  static const auto engine = [] {
-    ModelOptions options;
-    options.threads = 1;
-    options.kv = "store=f32";
-    return engine::Engine::load(test::bundled_model(), options);
-  }();
-  return *engine;
-}
+const engine::Engine& bundled() { return test::bundled_engine("store=f32"); }
 
 // The largest relative error of what is computed anew, over layers and heads of one step.
 double worst_error(const std::string& line) {

@@ -25,8 +25,8 @@
 #include "eval/sequence.h"
 #include "eval/task/task.h"
 #include "kv/registry.h"
+#include "support/bundled_engine.h"
 #include "support/method_lines.h"
-#include "support/shared_data.h"
 
 namespace fathom::eval {
 namespace {
@@ -38,14 +38,7 @@ constexpr size_t kWindows = 10, kSteps = 24;
 constexpr size_t kShort = 320, kLong = 768;  // tokens; long for PREFILL, which reads blocks of 64
 constexpr double kLevel = 0.05;              // of all methods together
 
-const engine::Engine& bundled() {
-  static const auto engine = [] {
-    ModelOptions options;
-    options.threads = 1;
-    return engine::Engine::load(test::bundled_model(), options);
-  }();
-  return *engine;
-}
+const engine::Engine& bundled() { return test::bundled_engine(); }
 
 const std::vector<ForcedText>& windows(size_t length) {
   static std::map<size_t, std::vector<ForcedText>> known;

@@ -8,19 +8,12 @@
 #include "eval/checks.h"
 #include "eval/run.h"
 #include "eval/task/task.h"
-#include "support/shared_data.h"
+#include "support/bundled_engine.h"
 
 namespace fathom::eval {
 namespace {
 
-const engine::Engine& bundled() {
-  static const auto engine = [] {
-    ModelOptions options;
-    options.threads = 1;
-    return engine::Engine::load(test::bundled_model(), options);
-  }();
-  return *engine;
-}
+const engine::Engine& bundled() { return test::bundled_engine(); }
 
 std::vector<Instance> facts(size_t count, size_t length = 1024) {
   static const Library library;

@@ -5,20 +5,12 @@
 
 #include "eval/library.h"
 #include "eval/prose.h"
-#include "support/shared_data.h"
+#include "support/bundled_engine.h"
 
 namespace fathom::eval {
 namespace {
 
-const engine::Engine& bundled() {
-  static const auto engine = [] {
-    ModelOptions options;
-    options.threads = 1;
-    options.kv = "store=f32";
-    return engine::Engine::load(test::bundled_model(), options);
-  }();
-  return *engine;
-}
+const engine::Engine& bundled() { return test::bundled_engine("store=f32"); }
 
 constexpr size_t kLength = 200, kSteps = 4;
 

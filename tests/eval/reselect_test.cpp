@@ -10,7 +10,7 @@
 #include "eval/run.h"
 #include "eval/sequence.h"
 #include "eval/task/task.h"
-#include "support/shared_data.h"
+#include "support/bundled_engine.h"
 
 namespace fathom::eval {
 namespace {
@@ -20,14 +20,7 @@ using After = Sequence::AfterTurns;
 constexpr const char* kOnce = "keep=snapkv(budget=128) store=f32";
 constexpr const char* kAgain = "keep=snapkv(budget=128)+reselect store=f32";
 
-const engine::Engine& bundled() {
-  static const auto engine = [] {
-    ModelOptions options;
-    options.threads = 1;
-    return engine::Engine::load(test::bundled_model(), options);
-  }();
-  return *engine;
-}
+const engine::Engine& bundled() { return test::bundled_engine(); }
 
 std::vector<int32_t> positions(const Sequence& s, size_t layer, size_t head) {
   const kv::HeadCache& h = s.cache().head(layer, head);
