@@ -172,11 +172,12 @@ FATHOM_INLINE void prefetch_parts(const AttendArgs& a, const PageView& page, uns
 FATHOM_INLINE PageAhead look_ahead(const AttendArgs& a, const PageView& next,
                                    const PageKind& kind) {
   const size_t parts = (padded_head_dim(a.head_dim) + 63) / 64;
-  const bool alike = kind.fits(a, next);
-  const PageKind& other = alike ? kind : PageKind(a, next);
-  return {
-      spread(next.k, other.keys.bytes, steps_of(kind.keys.format, (a.key_channels() + 1) / 2)),
-      spread(next.v, other.values.bytes, steps_of(kind.values.format, kPageTokens / 2) * parts)};
+  const auto asks = [&](const PageKind& other) FATHOM_LAMBDA_INLINE {
+    return PageAhead{
+        spread(next.k, other.keys.bytes, steps_of(kind.keys.format, (a.key_channels() + 1) / 2)),
+        spread(next.v, other.values.bytes, steps_of(kind.values.format, kPageTokens / 2) * parts)};
+  };
+  return kind.fits(a, next) ? asks(kind) : asks(PageKind(a, next));
 }
 
 }  // namespace fathom::kernel
